@@ -1,1 +1,71 @@
-//! Placeholder.
+#![doc = include_str!("../PROTOCOL.md")]
+//!
+//! # This crate
+//!
+//! A datagram walks one straight corridor, and each module is a room of it:
+//!
+//! | module | its one truth |
+//! |---|---|
+//! | [`wire`] | where the bytes are |
+//! | [`message`] | what can be said |
+//! | [`codec`] | bytes ⇄ message |
+//! | [`session`] | one node's dump, as a state machine |
+//! | [`tracker`] | all nodes' sessions, over storage that the caller owns |
+//! | [`verdict`] | the one safety decision |
+//! | [`time`] | time is an argument: nothing here reads a clock |
+//!
+//! No allocation, no I/O, no clock, no unsafe code, no panic on any input.
+//!
+//! ```
+//! use core::time::Duration;
+//! use fence_kdump_core::{
+//!     ByteOrder, Event, Instant, NodeId, Outcome, Question, Slot, Tracker, Verdict, encode, session,
+//! };
+//!
+//! // Storage is the caller's: an array in a microcontroller, a boxed slice of a million elsewhere.
+//! let mut tracker = Tracker::new([Slot::EMPTY; 3], session::SILENCE);
+//! let node = NodeId(2);
+//! let asked = Instant::from_nanos(1_000);
+//! let heard = asked.saturating_add(Duration::from_secs(4));
+//!
+//! let datagram = encode(ByteOrder::NATIVE);
+//! let outcome = tracker.handle(heard, &datagram, |_message| Some(node));
+//! assert_eq!(outcome, Outcome::Heard { node, event: Event::Started });
+//!
+//! let question = Question { not_before: asked, now: heard };
+//! assert!(matches!(tracker.verdict(node, question), Verdict::InCrashKernel(_)));
+//! assert!(matches!(tracker.verdict(NodeId(0), question), Verdict::NotKnown(_)));
+//! ```
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic
+    )
+)]
+
+#[cfg(feature = "arbitrary")]
+extern crate std;
+
+pub mod codec;
+pub mod message;
+#[cfg(any(test, feature = "properties"))]
+pub mod properties;
+pub mod session;
+pub mod time;
+pub mod tracker;
+pub mod verdict;
+pub mod wire;
+
+pub use codec::{DecodeError, decode, encode};
+pub use message::{ByteOrder, Message};
+pub use session::{Event, Session, State};
+pub use time::Instant;
+pub use tracker::{Counters, NodeId, Outcome, Slot, Tracker};
+pub use verdict::{Doubt, Evidence, Question, Verdict};
+pub use wire::PORT;

@@ -1,0 +1,216 @@
+//! One node's dump, as a state machine (PROTOCOL.md §5).
+//!
+//! ```text
+//!              message             message              message
+//!   Unheard ───────────▶ Started ───────────▶ Dumping ◀─────────┐
+//!                          ▲  │ silence          │ │            │
+//!                  message │  ▼                  │ └────────────┘
+//!                        Finished ◀──────────────┘
+//!                                      silence
+//! ```
+
+use core::time::Duration;
+
+use crate::message::Message;
+use crate::time::Instant;
+
+/// How long a node may be silent before its session has finished: three times the interval at which
+/// senders speak by default, so that two messages may be lost (PROTOCOL.md §5.2).
+pub const SILENCE: Duration = Duration::from_secs(30);
+
+/// Where one node's dump stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum State {
+    /// Nothing was ever heard of this node.
+    Unheard,
+    /// One message was heard.
+    Started,
+    /// More than one message was heard.
+    Dumping,
+    /// The node spoke and then was silent for too long: it may have rebooted.
+    Finished,
+}
+
+/// What a message or the passing of time changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Event {
+    /// The first message of a session. An earlier session of this node, if any, is over.
+    Started,
+    /// The second message of a session.
+    Dumping,
+    /// One more message of a session that is known to be dumping.
+    Heard,
+    /// The node has been silent for too long.
+    Finished,
+}
+
+/// One node's dump.
+///
+/// Times may be handed in out of order; a session never moves backwards in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Session {
+    state: State,
+    messages: u32,
+    first: Instant,
+    last: Instant,
+    deadline: Instant,
+}
+
+impl Session {
+    /// A node of which nothing was heard.
+    pub const UNHEARD: Self = Self {
+        state: State::Unheard,
+        messages: 0,
+        first: Instant::from_nanos(0),
+        last: Instant::from_nanos(0),
+        deadline: Instant::from_nanos(0),
+    };
+
+    /// A node of which nothing was heard.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::UNHEARD
+    }
+
+    /// A message of this node arrived at `at`; the session has finished when nothing follows it
+    /// for `silence`.
+    ///
+    /// A message that comes after a silence begins a new session, whether or not [`Self::tick`]
+    /// was called in between.
+    pub fn hear(&mut self, at: Instant, _message: &Message, silence: Duration) -> Event {
+        let event = match self.state(at) {
+            State::Unheard | State::Finished => {
+                (self.state, self.messages, self.first) = (State::Started, 0, at);
+                Event::Started
+            }
+            State::Started => {
+                self.state = State::Dumping;
+                Event::Dumping
+            }
+            State::Dumping => Event::Heard,
+        };
+        self.messages = self.messages.saturating_add(1);
+        self.last = self.last.max(at);
+        self.deadline = self.deadline.max(at.saturating_add(silence));
+        event
+    }
+
+    /// Time has passed: tells once when the session has finished.
+    pub fn tick(&mut self, now: Instant) -> Option<Event> {
+        match (self.state, self.state(now)) {
+            (State::Started | State::Dumping, State::Finished) => {
+                self.state = State::Finished;
+                Some(Event::Finished)
+            }
+            _ => None,
+        }
+    }
+
+    /// When [`Self::tick`] will have something to tell, unless a message comes first.
+    #[must_use]
+    pub const fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Started | State::Dumping => Some(self.deadline),
+            State::Unheard | State::Finished => None,
+        }
+    }
+
+    /// Where the dump stands at `now`. Does not depend on [`Self::tick`] having been called.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> State {
+        match self.deadline() {
+            Some(deadline) if now >= deadline => State::Finished,
+            _ => self.state,
+        }
+    }
+
+    /// When the first message of the present or last session arrived.
+    #[must_use]
+    pub const fn first_heard(&self) -> Option<Instant> {
+        if self.messages == 0 {
+            None
+        } else {
+            Some(self.first)
+        }
+    }
+
+    /// When the latest message arrived.
+    #[must_use]
+    pub const fn last_heard(&self) -> Option<Instant> {
+        if self.messages == 0 {
+            None
+        } else {
+            Some(self.last)
+        }
+    }
+
+    /// How many messages the present or last session had; stays at its maximum once there.
+    #[must_use]
+    pub const fn messages(&self) -> u32 {
+        self.messages
+    }
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self::UNHEARD
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::ByteOrder;
+
+    const HELLO: Message = Message::v1(ByteOrder::Little);
+
+    fn s(seconds: u64) -> Instant {
+        Instant::from_nanos(seconds * 1_000_000_000)
+    }
+
+    #[test]
+    fn a_dump_from_the_first_message_to_the_reboot() {
+        let mut session = Session::new();
+        assert_eq!(session.state(s(0)), State::Unheard);
+        assert_eq!(session.deadline(), None);
+        assert_eq!(session.hear(s(10), &HELLO, SILENCE), Event::Started);
+        assert_eq!(session.hear(s(20), &HELLO, SILENCE), Event::Dumping);
+        assert_eq!(session.hear(s(30), &HELLO, SILENCE), Event::Heard);
+        assert_eq!(session.deadline(), Some(s(60)));
+        assert_eq!(session.tick(s(59)), None);
+        assert_eq!(session.state(s(59)), State::Dumping);
+        assert_eq!(session.state(s(60)), State::Finished);
+        assert_eq!(session.tick(s(60)), Some(Event::Finished));
+        assert_eq!(session.tick(s(61)), None, "told once");
+        assert_eq!(
+            (session.first_heard(), session.last_heard()),
+            (Some(s(10)), Some(s(30)))
+        );
+        assert_eq!(session.messages(), 3);
+    }
+
+    #[test]
+    fn a_message_after_a_silence_begins_anew_without_a_tick() {
+        let mut session = Session::new();
+        session.hear(s(10), &HELLO, SILENCE);
+        session.hear(s(20), &HELLO, SILENCE);
+        assert_eq!(session.hear(s(50), &HELLO, SILENCE), Event::Started);
+        assert_eq!(
+            (session.first_heard(), session.messages()),
+            (Some(s(50)), 1)
+        );
+    }
+
+    #[test]
+    fn a_session_never_moves_backwards() {
+        let mut session = Session::new();
+        session.hear(s(20), &HELLO, SILENCE);
+        assert_eq!(session.hear(s(10), &HELLO, SILENCE), Event::Dumping);
+        assert_eq!(
+            (session.last_heard(), session.deadline()),
+            (Some(s(20)), Some(s(50)))
+        );
+    }
+}

@@ -1,0 +1,74 @@
+//! Time is an argument.
+
+use core::time::Duration;
+
+/// A point on the caller's monotonic clock, in nanoseconds since an origin of the caller's choice.
+///
+/// Wall clocks step; no decision here is ever taken by one. On Linux use `CLOCK_MONOTONIC`.
+/// Covers 584 years; arithmetic saturates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The point `nanos` nanoseconds after the clock's origin.
+    #[must_use]
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the clock's origin.
+    #[must_use]
+    pub const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// This point moved `by` later, or the last point of the clock where that is beyond it.
+    #[must_use]
+    pub const fn saturating_add(self, by: Duration) -> Self {
+        let nanos = by.as_nanos();
+        if nanos > u64::MAX as u128 {
+            return Self(u64::MAX);
+        }
+        Self(self.0.saturating_add(nanos as u64))
+    }
+
+    /// This point moved `by` earlier, or the clock's origin where that is before it.
+    #[must_use]
+    pub const fn saturating_sub(self, by: Duration) -> Self {
+        let nanos = by.as_nanos();
+        if nanos > u64::MAX as u128 {
+            return Self(0);
+        }
+        Self(self.0.saturating_sub(nanos as u64))
+    }
+
+    /// How long after `earlier` this point is; zero when it is not after it.
+    #[must_use]
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arithmetic_saturates_at_both_ends() {
+        let last = Instant::from_nanos(u64::MAX);
+        assert_eq!(last.saturating_add(Duration::from_nanos(1)), last);
+        assert_eq!(Instant::from_nanos(7).saturating_add(Duration::MAX), last);
+        assert_eq!(
+            Instant::from_nanos(7).saturating_sub(Duration::MAX),
+            Instant::from_nanos(0)
+        );
+        assert_eq!(
+            Instant::from_nanos(7).saturating_since(last),
+            Duration::ZERO
+        );
+        assert_eq!(
+            last.saturating_since(Instant::from_nanos(1)).as_nanos(),
+            u64::MAX as u128 - 1
+        );
+    }
+}
