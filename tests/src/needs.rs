@@ -1,0 +1,135 @@
+//! What a test needs of the machine, and what happens when it is not there.
+
+use crate::programs::{find_stock_agent, find_stock_sender, system};
+use std::io::Write as _;
+use std::{env, io};
+
+/// Something that not every machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// Effective user 0.
+    Root,
+    /// The stock agent and the stock sender.
+    Stock,
+    /// Network namespaces that this process may make, and `ip`.
+    Netns,
+    /// `pacemaker-fenced`, `stonith_admin` and `cibadmin`.
+    Pacemaker,
+    /// `corosync`.
+    Corosync,
+    /// `pcs`.
+    Pcs,
+    /// `crm`.
+    Crmsh,
+    /// `qemu-system-x86_64` and `cpio`, for the crash of a real kernel.
+    Qemu,
+    /// `qemu-s390x-static` and its brothers.
+    QemuUser,
+    /// `valgrind`.
+    Valgrind,
+    /// `strace`.
+    Strace,
+    /// `xmllint`.
+    Xmllint,
+    /// `mandoc`.
+    Mandoc,
+    /// A C compiler named `cc`.
+    Cc,
+}
+
+impl Need {
+    /// The word that stands for this need in `FENCE_KDUMP_SKIP` and in `tests/prepare`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Need::Root => "root",
+            Need::Stock => "stock",
+            Need::Netns => "netns",
+            Need::Pacemaker => "pacemaker",
+            Need::Corosync => "corosync",
+            Need::Pcs => "pcs",
+            Need::Crmsh => "crmsh",
+            Need::Qemu => "qemu",
+            Need::QemuUser => "qemu-user",
+            Need::Valgrind => "valgrind",
+            Need::Strace => "strace",
+            Need::Xmllint => "xmllint",
+            Need::Mandoc => "mandoc",
+            Need::Cc => "cc",
+        }
+    }
+
+    /// What a person does about it.
+    fn remedy(self) -> &'static str {
+        match self {
+            Need::Root => "run the tests as root",
+            Need::Stock => "install fence-agents",
+            Need::Netns => "install iproute2 and run as root where network namespaces are allowed",
+            Need::Pacemaker => "install pacemaker and pacemaker-cli-utils",
+            Need::Corosync => "install corosync",
+            Need::Pcs => "install pcs",
+            Need::Crmsh => "install crmsh",
+            Need::Qemu => "install qemu-system-x86 and cpio",
+            Need::QemuUser => "install qemu-user-static",
+            Need::Valgrind => "install valgrind",
+            Need::Strace => "install strace",
+            Need::Xmllint => "install libxml2-utils",
+            Need::Mandoc => "install mandoc",
+            Need::Cc => "install gcc",
+        }
+    }
+
+    fn is_met(self) -> bool {
+        let all = |names: &[&str]| names.iter().all(|name| system(name).is_some());
+        match self {
+            Need::Root => rustix::process::geteuid().is_root(),
+            Need::Stock => find_stock_agent().is_some() && find_stock_sender().is_some(),
+            Need::Netns => all(&["ip", "unshare"]) && crate::netns::possible(),
+            Need::Pacemaker => all(&["pacemaker-fenced", "stonith_admin", "cibadmin", "unshare"]),
+            Need::Corosync => all(&["corosync"]),
+            Need::Pcs => all(&["pcs"]),
+            Need::Crmsh => all(&["crm"]),
+            Need::Qemu => all(&["qemu-system-x86_64", "cpio"]),
+            Need::QemuUser => all(&["qemu-s390x-static"]),
+            Need::Valgrind => all(&["valgrind"]),
+            Need::Strace => all(&["strace"]),
+            Need::Xmllint => all(&["xmllint"]),
+            Need::Mandoc => all(&["mandoc"]),
+            Need::Cc => all(&["cc"]),
+        }
+    }
+}
+
+/// True when everything in `needs` is there and the test may go on.
+///
+/// False, after a line on the real stderr, when something is missing that the person running the
+/// tests agreed to do without: `FENCE_KDUMP_SKIP` lists it (commas between names). `tests/prepare`
+/// writes that list, and refuses to under `CI=true`.
+///
+/// # Panics
+/// When something is missing and nobody agreed: the test fails and says what to install.
+#[must_use = "return from the test when this is false"]
+pub fn requires(needs: &[Need]) -> bool {
+    let agreed = env::var("FENCE_KDUMP_SKIP").unwrap_or_default();
+    let agreed: Vec<&str> = agreed.split([',', ' ']).collect();
+    if let Some(need) = needs.iter().find(|need| !need.is_met()) {
+        assert!(
+            agreed.contains(&need.name()) && env::var("CI").as_deref() != Ok("true"),
+            "{}: missing; {} (or run 'tests/prepare')",
+            need.name(),
+            need.remedy()
+        );
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test");
+        // Written around the test runner's capture: a skipped test must be seen.
+        let _ = writeln!(
+            io::stderr(),
+            "SKIPPED {test}: no {}; {}",
+            need.name(),
+            need.remedy()
+        );
+        return false;
+    }
+    true
+}
