@@ -1,0 +1,1 @@
+//! The benchmarks are in `core.rs`; run them with `make bench`.
