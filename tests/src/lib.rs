@@ -31,6 +31,7 @@ mod output;
 mod process;
 pub mod programs;
 mod run;
+pub mod vm;
 
 pub use flood::{Flood, flood};
 pub use needs::{Need, requires};

@@ -1,0 +1,30 @@
+#!/bin/busybox sh
+# /init under the crash kernel: brings the network up and starts the sender, if this image has one.
+/bin/busybox mount -t proc proc /proc # the shell finds its other programs through /proc/self/exe
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+
+say() { echo "<2>vm: $*" >/dev/kmsg; } # by the kernel's log, so that no other line can split it
+
+say "crash /init, $([ -e /proc/vmcore ] && echo with || echo without) the memory of the crashed kernel"
+for module in /modules/*.ko; do
+    insmod "$module"
+done
+ip link set lo up
+ip addr add 10.0.2.15/24 dev eth0
+ip link set eth0 up
+ip route add default via 10.0.2.2
+
+if [ -e /sender ]; then
+    (
+        say "sender starts"
+        exec /bin/busybox sh /sender
+    ) &
+    sleep 0.5
+    say "memory: sender $(sed -n 's/^Rss: *//p' /proc/$!/smaps_rollup), available $(sed -n 's/^MemAvailable: *//p' /proc/meminfo) of $(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
+    wait $!
+    say "the sender ended: $?"
+else
+    say "no sender in this image"
+fi
+while :; do sleep 60; done

@@ -1,0 +1,124 @@
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::assets::Assets;
+use super::cpio::Archive;
+
+/// The sender in the crash kernel's image: a program of this host and its arguments.
+#[derive(Debug, Clone)]
+pub struct Sender {
+    /// The program; the libraries it needs are copied with it.
+    pub program: PathBuf,
+    /// Its arguments. The host is 10.0.2.2 inside the machine.
+    pub arguments: Vec<String>,
+}
+
+/// The initramfs of a production kernel that carries its crash kernel and that one's initramfs.
+/// The file is removed on drop.
+#[derive(Debug)]
+pub struct Image {
+    path: PathBuf,
+}
+
+impl Image {
+    /// Builds the image `name`. Without a sender the crash kernel boots all the same, and is silent.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or `ldd` finds a library missing.
+    pub fn build(name: &str, assets: &Assets, sender: Option<&Sender>) -> io::Result<Self> {
+        let mut production = Archive::default();
+        production.file("init", include_bytes!("production-init.sh"));
+        production.copy("bin/busybox", &assets.busybox())?;
+        production.copy("bin/kexec", &assets.kexec())?;
+        add_libraries(&mut production, &assets.kexec(), &assets.libraries())?;
+        production.copy("boot/vmlinuz", &assets.kernel())?;
+        production.file("boot/crash.cpio", &crash_image(assets, sender)?);
+        let path = super::directory().join(format!("{name}.cpio"));
+        std::fs::write(&path, with_mount_points(production).finish())?;
+        Ok(Self { path })
+    }
+
+    /// Where the image is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<Vec<u8>> {
+    let mut crash = Archive::default();
+    crash.file("init", include_bytes!("crash-init.sh"));
+    crash.copy("bin/busybox", &assets.busybox())?;
+    for module in assets.modules() {
+        let name = module
+            .file_name()
+            .expect("a file has a name")
+            .to_string_lossy();
+        crash.copy(&format!("modules/{name}"), &module)?;
+    }
+    if let Some(sender) = sender {
+        crash.copy("bin/fence_kdump_send", &sender.program)?;
+        add_libraries(&mut crash, &sender.program, Path::new(""))?;
+        let command = format!(
+            "exec /bin/fence_kdump_send {}\n",
+            sender.arguments.join(" ")
+        );
+        crash.file("sender", command.as_bytes());
+    }
+    Ok(with_mount_points(crash).finish())
+}
+
+fn with_mount_points(mut archive: Archive) -> Archive {
+    for path in ["proc", "sys", "dev"] {
+        archive.directory(path);
+    }
+    archive
+}
+
+/// Copies what the dynamic linker would load for `program`: nothing, when it is static.
+fn add_libraries(archive: &mut Archive, program: &Path, first: &Path) -> io::Result<()> {
+    let out = Command::new("ldd")
+        .arg(program)
+        .env("LD_LIBRARY_PATH", first)
+        .output()?;
+    let listing = String::from_utf8_lossy(&out.stdout);
+    if !out.status.success() {
+        let complaint = String::from_utf8_lossy(&out.stderr);
+        if complaint.contains("not a dynamic executable") || complaint.is_empty() {
+            return Ok(());
+        }
+        return Err(io::Error::other(format!(
+            "ldd {}: {complaint}",
+            program.display()
+        )));
+    }
+    for line in listing.lines() {
+        if line.contains("not found") {
+            return Err(io::Error::other(format!(
+                "{}: {}",
+                program.display(),
+                line.trim()
+            )));
+        }
+        // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)`, `/lib64/ld-linux-x86-64.so.2 (0x…)`
+        let mut words = line.split_whitespace();
+        let (Some(name), second) = (words.next(), words.next()) else {
+            continue;
+        };
+        match (name.strip_prefix('/'), second, words.next()) {
+            (Some(interpreter), ..) => archive.copy(interpreter, Path::new(name))?,
+            (None, Some("=>"), Some(path)) => {
+                archive.copy(&format!("lib/{name}"), Path::new(path))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Assets, Datagram, Image, datagrams};
+use crate::Netns;
+
+/// Memory set aside for the crash kernel. Below 75M the cloud kernel does not come up here.
+const CRASHKERNEL: &str = "96M";
+/// Longest life of a machine. A whole crash takes about 10 s where nothing else runs.
+const LIFE: Duration = Duration::from_secs(180);
+/// Lines of the serial console shown when a test fails.
+const TAIL: usize = 60;
+
+/// A virtual machine under qemu, with every line of its serial console and the time it came.
+/// It ends with this value.
+#[derive(Debug)]
+pub struct Machine {
+    name: String,
+    qemu: Child,
+    console: ChildStdin,
+    lines: Receiver<(Instant, String)>,
+    recent: VecDeque<String>,
+    log: PathBuf,
+    capture: PathBuf,
+    end_of_life: Instant,
+}
+
+/// When the steps of a crash were seen on the console.
+#[derive(Debug, Clone, Copy)]
+pub struct Crash {
+    /// The production kernel's last words.
+    pub panic: Instant,
+    /// The crash kernel's first words.
+    pub kernel: Instant,
+    /// Its `/init` runs.
+    pub init: Instant,
+    /// The sender is about to be executed; in an image without one, where it would have been.
+    pub sender: Instant,
+}
+
+impl Machine {
+    /// Starts a machine with `image`. Its console is copied to `NAME.log` and all that its network
+    /// card saw to `NAME.pcap` in [`super::directory`].
+    ///
+    /// # Errors
+    /// When qemu cannot be started or the log not be written.
+    pub fn boot(net: &Netns, name: &str, assets: &Assets, image: &Image) -> io::Result<Self> {
+        let log = super::directory().join(format!("{name}.log"));
+        let capture = super::directory().join(format!("{name}.pcap"));
+        // Each of these becomes the next, so that the process id is qemu's own. Should this test be
+        // killed, or everything else fail, the kernel ends it.
+        let mut qemu = Command::new("nsenter")
+            .arg(format!("--net={}", net.path()))
+            .args(["setpriv", "--pdeathsig", "KILL"])
+            .arg("prlimit")
+            .arg(format!("--cpu={}", LIFE.as_secs()))
+            .args(
+                "qemu-system-x86_64 -accel tcg -m 512 -smp 1 -nodefaults -display none".split(' '),
+            )
+            .args("-serial stdio -no-reboot".split(' '))
+            .args(
+                "-netdev user,id=n0,ipv6=off -device virtio-net-pci,netdev=n0,romfile=".split(' '),
+            )
+            .args(["-object".to_owned(), dump_to(&capture)])
+            .arg("-kernel")
+            .arg(assets.kernel())
+            .arg("-initrd")
+            .arg(image.path())
+            .arg("-append")
+            .arg(format!("console=ttyS0 panic=1 crashkernel={CRASHKERNEL}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let console = qemu.stdin.take().expect("a pipe");
+        let serial = qemu.stdout.take().expect("a pipe");
+        let (to, lines) = channel();
+        let copy = File::create(&log)?;
+        thread::spawn(move || follow(serial, copy, &to));
+        Ok(Self {
+            name: name.to_owned(),
+            qemu,
+            console,
+            lines,
+            recent: VecDeque::with_capacity(TAIL),
+            log,
+            capture,
+            end_of_life: Instant::now() + LIFE,
+        })
+    }
+
+    /// Waits for a console line with `words` and returns it with the time it came. Lines that
+    /// were waited for, or passed over, are gone.
+    ///
+    /// # Panics
+    /// When the machine ends, or reaches the end of its life, before the line comes.
+    pub fn wait_for(&mut self, words: &str) -> (Instant, String) {
+        loop {
+            let left = self.end_of_life.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok((at, line)) => {
+                    if self.recent.len() == TAIL {
+                        self.recent.pop_front();
+                    }
+                    self.recent.push_back(line.clone());
+                    if line.contains(words) {
+                        return (at, line);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("{}: no '{words}' on the console within {LIFE:?}", self.name)
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("{}: the machine ended before it said '{words}'", self.name)
+                }
+            }
+        }
+    }
+
+    /// Waits until the production kernel runs and has its crash kernel loaded.
+    ///
+    /// # Panics
+    /// As [`Self::wait_for`]; and when the crash kernel is not loaded.
+    pub fn wait_until_up(&mut self) {
+        let (_, line) = self.wait_for("vm: production kernel is up");
+        assert!(
+            line.contains("crash kernel loaded: 1"),
+            "kexec -p had no effect: {line}"
+        );
+    }
+
+    /// Makes the production kernel panic and follows it into its crash kernel.
+    ///
+    /// # Panics
+    /// As [`Self::wait_for`].
+    pub fn crash(&mut self) -> Crash {
+        self.tell("crash");
+        let panic = self.wait_for("Kernel panic - not syncing").0;
+        let kernel = self.wait_for("Linux version").0;
+        let (init, line) = self.wait_for("vm: crash /init");
+        assert!(
+            line.contains("with the memory"),
+            "this is no crash kernel: it has no /proc/vmcore: {line}"
+        );
+        let sender = self.wait_for("sender").0;
+        Crash {
+            panic,
+            kernel,
+            init,
+            sender,
+        }
+    }
+
+    /// Asks the production kernel's `/init` for a sign of life and waits for it.
+    ///
+    /// # Panics
+    /// As [`Self::wait_for`].
+    pub fn ping_production(&mut self) {
+        self.tell("ping");
+        self.wait_for("vm: production kernel still runs");
+    }
+
+    /// Every UDP datagram that the machine's network card has seen so far.
+    ///
+    /// # Errors
+    /// When qemu's capture cannot be read.
+    pub fn datagrams(&self) -> io::Result<Vec<Datagram>> {
+        datagrams(&std::fs::read(&self.capture)?)
+    }
+
+    fn tell(&mut self, word: &str) {
+        writeln!(self.console, "{word}").expect("qemu reads its console");
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+        if thread::panicking() {
+            // What came after the last line waited for tells most.
+            for (_, line) in self.lines.try_iter() {
+                self.recent.push_back(line);
+            }
+            eprintln!(
+                "--- {}: the end of the console (all of it: {})",
+                self.name,
+                self.log.display()
+            );
+            for line in self
+                .recent
+                .iter()
+                .skip(self.recent.len().saturating_sub(TAIL))
+            {
+                eprintln!("{line}");
+            }
+        }
+    }
+}
+
+fn dump_to(capture: &std::path::Path) -> String {
+    format!("filter-dump,id=wire,netdev=n0,file={}", capture.display())
+}
+
+/// Notes when each line of the console came.
+fn follow(serial: ChildStdout, mut copy: File, to: &Sender<(Instant, String)>) {
+    let start = Instant::now();
+    let mut serial = BufReader::new(serial);
+    let mut bytes = Vec::new();
+    while serial.read_until(b'\n', &mut bytes).is_ok_and(|n| n > 0) {
+        let at = Instant::now();
+        let line = String::from_utf8_lossy(&bytes).trim_end().to_owned();
+        let _ = writeln!(copy, "{:8.3} {line}", (at - start).as_secs_f64());
+        if to.send((at, line)).is_err() {
+            return;
+        }
+        bytes.clear();
+    }
+}
