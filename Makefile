@@ -1,0 +1,96 @@
+# Every task is one word. Each gets what it needs, and says what it does.
+#
+#   make demo    hear a crash on this machine's loopback, explained in words
+#   make test    everything: unit, property and end-to-end tests, the crash of a real kernel too
+#   make vm      only the crash of a real kernel in a VM, with its timing table
+#   make bench   speed, size and memory, beside the stock tools of this machine
+#   make fuzz    coverage-guided fuzzing (needs a nightly toolchain and cargo-fuzz); SECONDS=60
+#   make dist    what a distribution installs, in target/dist
+#   make header  regenerates include/fence_kdump.h and the other generated files
+
+BUILD := $(or $(CARGO_TARGET_DIR),target)
+DIST := target/dist
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+CARGO := cargo
+
+# The sender runs where nothing else does, so it is also built for other machines' crash kernels.
+# Their linker is the one that comes with rustc: nothing but the Rust target is needed.
+FOREIGN := aarch64-unknown-linux-musl s390x-unknown-linux-gnu powerpc64le-unknown-linux-gnu \
+           x86_64-unknown-linux-musl
+
+.PHONY: demo test vm bench fuzz dist senders header prepare check unit e2e clean
+.DELETE_ON_ERROR:
+
+demo: agent-and-sender
+	@tests/demo $(DIST)
+
+# The two programs alone: all that a look at the thing needs.
+.PHONY: agent-and-sender
+agent-and-sender:
+	@tests/toolchain
+	$(CARGO) build --release -p fence-kdump --bins
+	$(CARGO) build --profile static -p fence-kdump-send --features static-bin
+	@mkdir -p $(DIST)
+	install -m 755 $(BUILD)/release/fence_kdump $(BUILD)/release/fence_kdumpd \
+	    $(BUILD)/release/fence_kdumpctl $(BUILD)/static/fence_kdump_send $(DIST)
+
+dist: agent-and-sender
+	$(CARGO) rustc --profile static -p fence-kdump-capi --features staticlib --crate-type staticlib
+	install -m 644 $(BUILD)/static/libfence_kdump_capi.a $(DIST)/libfence_kdump.a
+	install -m 644 include/fence_kdump.h $(DIST)
+	@echo "In $(DIST):" && ls -l $(DIST)
+
+# A folder of $(DIST) for each other machine whose Rust target is installed.
+senders:
+	@for target in $(FOREIGN); do \
+	    rustc --print target-libdir --target $$target | xargs test -d || \
+	        { echo "SKIPPED: sender for $$target: rustup target add $$target"; continue; }; \
+	    echo "sender for $$target"; \
+	    $(CARGO) build -q --profile static -p fence-kdump-send --features static-bin \
+	        --target $$target || exit 1; \
+	    arch=$${target%%-*}; \
+	    test $$target = x86_64-unknown-linux-musl && arch=musl; \
+	    install -D $(BUILD)/$$target/static/fence_kdump_send $(DIST)/$$arch/fence_kdump_send; \
+	done
+
+test: check unit dist senders e2e
+
+# What needs no program run: format, lints, and core for machines without an operating system.
+check: prepare
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy -q --workspace --all-targets -- -D warnings
+	$(CARGO) build -q -p fence-kdump-core --target x86_64-unknown-none
+	$(CARGO) build -q -p fence-kdump-core --target thumbv7em-none-eabi
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --workspace --no-deps
+	cd fuzz && $(CARGO) fmt --check && $(CARGO) check -q
+
+unit:
+	$(CARGO) test --workspace --exclude fence-kdump-tests
+
+# FENCE_KDUMP_SKIP names what the tests agreed to do without; tests/prepare has said so aloud.
+e2e: prepare
+	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test -p fence-kdump-tests
+
+prepare:
+	@mkdir -p target
+	@tests/prepare > target/skip
+
+vm: prepare dist
+	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test -p fence-kdump-tests --test vm -- --nocapture
+
+bench: dist
+	$(CARGO) bench -p fence-kdump-benches -- --noplot
+	$(CARGO) test -p fence-kdump-tests --test sender_budget -- --nocapture
+
+SECONDS ?= 60
+fuzz:
+	@command -v cargo-fuzz >/dev/null || { echo "installing cargo-fuzz"; $(CARGO) install cargo-fuzz --locked; }
+	@for target in decode tracker; do \
+	    (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS)) || exit 1; \
+	done
+
+header:
+	UPDATE=1 $(CARGO) test -q -p fence-kdump-capi --test header
+
+clean:
+	$(CARGO) clean
