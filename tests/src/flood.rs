@@ -18,18 +18,12 @@ pub struct Flood {
 
 impl Flood {
     /// Waits for its end; the number of datagrams sent.
-    ///
-    /// # Panics
-    /// When nothing at all was sent: then it was no flood.
     #[must_use]
     pub fn join(mut self) -> u32 {
         self.finish()
     }
 
     /// Ends it now; the number of datagrams sent.
-    ///
-    /// # Panics
-    /// As [`Flood::join`].
     pub fn stop(mut self) -> u32 {
         self.stop.store(true, Ordering::Relaxed);
         self.finish()
@@ -37,9 +31,7 @@ impl Flood {
 
     fn finish(&mut self) -> u32 {
         let thread = self.thread.take().expect("joined once");
-        let sent = thread.join().expect("the flood's thread does not panic");
-        assert!(sent > 0, "the flood sent nothing");
-        sent
+        thread.join().expect("the flood's thread does not panic")
     }
 }
 

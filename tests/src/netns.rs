@@ -2,6 +2,7 @@
 //!
 //! Nothing is left in `/run/netns` however a test ends, and two test runs never meet.
 
+use crate::process::udp_ports;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fs::File;
@@ -10,7 +11,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One network namespace, loopback up, nothing else in it.
 #[derive(Debug)]
@@ -153,6 +154,27 @@ impl Netns {
         let sent = self.udp(&local).send_to(bytes, to);
         let sent = sent.unwrap_or_else(|error| panic!("{local} to {to}: {error}"));
         assert_eq!(sent, bytes.len(), "a datagram is sent whole or not at all");
+    }
+
+    /// Whether some program's UDP socket is bound to `port` here.
+    #[must_use]
+    pub fn is_bound(&self, port: u16) -> bool {
+        self.enter(|| udp_ports("/proc/thread-self/net"))
+            .contains(&port)
+    }
+
+    /// Waits until some program's UDP socket is bound to `port` here, at most 20 s. See
+    /// [`crate::Proc::wait_bound`] for a program that the test started itself.
+    ///
+    /// # Panics
+    /// When none is.
+    #[track_caller]
+    pub fn wait_bound(&self, port: u16) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.is_bound(port) {
+            assert!(Instant::now() < deadline, "nobody bound port {port}");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The numbers the kernel keeps on UDP over IPv4 in this network, by name (`InDatagrams`,

@@ -216,17 +216,7 @@ impl Proc {
     /// When none is after 20 s, or the program ended first.
     #[track_caller]
     pub fn wait_bound(&self, port: u16) {
-        let needle = format!(":{port:04X}");
-        let bound = || {
-            ["udp", "udp6"].iter().any(|table| {
-                let path = format!("/proc/{}/net/{table}", self.pid());
-                let text = fs::read_to_string(path).unwrap_or_default();
-                let mut locals = text
-                    .lines()
-                    .filter_map(|line| line.split_whitespace().nth(1));
-                locals.any(|local| local.ends_with(&needle))
-            })
-        };
+        let bound = || udp_ports(&format!("/proc/{}/net", self.pid())).contains(&port);
         let deadline = Instant::now() + READY;
         // The kernel tells nobody when a port is bound, so this one wait has to look.
         while !bound() {
@@ -302,6 +292,16 @@ impl Drop for Proc {
             let _ = self.child.wait();
         }
     }
+}
+
+/// The ports that UDP sockets are bound to, from the tables in a `net` folder under `/proc`.
+pub(crate) fn udp_ports(folder: &str) -> Vec<u16> {
+    let tables = ["udp", "udp6"].map(|table| fs::read_to_string(format!("{folder}/{table}")));
+    let rows = tables.iter().flatten().flat_map(|table| table.lines());
+    let locals = rows.filter_map(|row| row.split_whitespace().nth(1)?.rsplit_once(':'));
+    locals
+        .filter_map(|(_, port)| u16::from_str_radix(port, 16).ok())
+        .collect()
 }
 
 /// Reads one pipe to its end, keeping at most [`KEPT`] bytes.
