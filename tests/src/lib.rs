@@ -24,6 +24,7 @@
 //! What a test needs of the machine it names in [`requires`]; `tests/prepare` installs it.
 
 pub mod datagram;
+mod fencer;
 mod flood;
 mod needs;
 mod netns;
@@ -33,6 +34,7 @@ pub mod programs;
 mod run;
 pub mod vm;
 
+pub use fencer::Fencer;
 pub use flood::{Flood, flood};
 pub use needs::{Need, requires};
 pub use netns::{Cluster, Netns};
