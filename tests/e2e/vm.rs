@@ -10,12 +10,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use fence_kdump_tests::vm::{Assets, Crash, Image, Machine, Row, Sender, Timings};
+use fence_kdump_tests::vm::{
+    Assets, Crash, Datagram, Image, Machine, Moment, Row, Sender, Timings,
+};
 use fence_kdump_tests::{Need, Netns, Proc, Run, datagram, programs, requires};
 
 static TIMINGS: Timings = Timings::new();
 /// Tests in this file: the last one to end prints the table.
-const TESTS: usize = 7;
+const TESTS: usize = 9;
 static ENDED: AtomicUsize = AtomicUsize::new(0);
 
 /// The host, as seen from inside the machine.
@@ -25,17 +27,45 @@ const NODE: &str = "127.0.0.1";
 
 #[test]
 fn our_sender_is_heard_by_our_agent() {
-    good("ours -> ours", our_sender, our_agent);
+    good("ours -> ours", || after_network(our_sender()), our_agent);
 }
 
 #[test]
 fn our_sender_is_heard_by_the_stock_agent() {
-    good("ours -> stock", our_sender, programs::stock_agent);
+    good(
+        "ours -> stock",
+        || after_network(our_sender()),
+        programs::stock_agent,
+    );
 }
 
 #[test]
 fn the_stock_sender_is_heard_by_our_agent() {
-    good("stock -> ours", programs::stock_sender, our_agent);
+    good(
+        "stock -> ours",
+        || after_network(programs::stock_sender()),
+        our_agent,
+    );
+}
+
+/// A crash kernel's drivers come when they come. The sender was there first.
+#[test]
+fn our_sender_started_before_the_network_is_heard() {
+    good(
+        "ours, before the network -> ours",
+        || before_network(our_sender()),
+        our_agent,
+    );
+}
+
+/// The control: its second message comes an interval later.
+#[test]
+fn the_stock_sender_started_before_the_network_is_heard() {
+    good(
+        "stock, before the network -> stock",
+        || before_network(programs::stock_sender()),
+        programs::stock_agent,
+    );
 }
 
 /// The control: what the stock tools do, so that the other rows of the table mean something.
@@ -43,7 +73,7 @@ fn the_stock_sender_is_heard_by_our_agent() {
 fn the_stock_sender_is_heard_by_the_stock_agent() {
     good(
         "stock -> stock",
-        programs::stock_sender,
+        || after_network(programs::stock_sender()),
         programs::stock_agent,
     );
 }
@@ -66,7 +96,8 @@ fn a_crash_kernel_without_a_sender_is_not_fenced() {
 fn a_sender_with_another_port_is_not_heard() {
     let _turn = Turn;
     let other = (datagram::PORT + 1).to_string();
-    let sender = sender(our_sender(), &["-p", &other]);
+    let mut sender = after_network(our_sender());
+    sender.arguments.extend(["-p".to_owned(), other.clone()]);
     let Some(node) = Node::new("ours, port 7411 -> ours", Some(sender)) else {
         return;
     };
@@ -93,7 +124,7 @@ fn a_node_that_is_merely_silent_is_not_fenced() {
     let _turn = Turn;
     let Some(mut node) = Node::new(
         "silent, never crashed -> ours",
-        Some(sender(our_sender(), &[])),
+        Some(after_network(our_sender())),
     ) else {
         return;
     };
@@ -111,10 +142,20 @@ fn our_agent() -> PathBuf {
     programs::ours("fence_kdump")
 }
 
-fn sender(program: PathBuf, options: &[&str]) -> Sender {
-    let mut arguments: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-    arguments.extend(["-v".to_owned(), HOST.to_string()]);
-    Sender { program, arguments }
+fn after_network(program: PathBuf) -> Sender {
+    let arguments = vec!["-v".to_owned(), HOST.to_string()];
+    Sender {
+        program,
+        arguments,
+        moment: Moment::AfterNetwork,
+    }
+}
+
+fn before_network(program: PathBuf) -> Sender {
+    Sender {
+        moment: Moment::BeforeNetwork,
+        ..after_network(program)
+    }
 }
 
 /// A booted node beside the network its agent listens in. Fields end in this order.
@@ -167,7 +208,7 @@ impl Node {
 
     /// Crashes while our agent listens, which must not take it for an answer. Returns every UDP
     /// datagram the node's network card saw.
-    fn crashes_unheard(mut self) -> Vec<fence_kdump_tests::vm::Datagram> {
+    fn crashes_unheard(mut self) -> Vec<Datagram> {
         let agent = self.agent(our_agent(), self.patience());
         let crash = self.machine.crash();
         let needed = crash.sender - crash.panic;
@@ -194,12 +235,12 @@ impl Node {
 }
 
 /// Each of `sender` and `agent` is only looked for when the test runs.
-fn good(scenario: &'static str, find_sender: fn() -> PathBuf, find_agent: fn() -> PathBuf) {
+fn good(scenario: &'static str, find_sender: fn() -> Sender, find_agent: fn() -> PathBuf) {
     let _turn = Turn;
     let runs = std::env::var("FENCE_KDUMP_VM_RUNS").ok();
     let runs: usize = runs.map_or(1, |n| n.parse().expect("FENCE_KDUMP_VM_RUNS is a number"));
     for _ in 0..runs {
-        let Some(mut node) = Node::new(scenario, Some(sender(find_sender(), &[]))) else {
+        let Some(mut node) = Node::new(scenario, Some(find_sender())) else {
             return;
         };
         // Generous: nothing here is a statement on speed.
@@ -215,6 +256,13 @@ fn good(scenario: &'static str, find_sender: fn() -> PathBuf, find_agent: fn() -
             .last()
             .unwrap_or_default()
             .to_owned();
+        // What convinced the agent was the message, and nothing else that came from the node.
+        let seen = node.machine.datagrams().expect("qemu's capture");
+        assert!(!seen.is_empty(), "heard, but nothing was sent: {output}");
+        for datagram in &seen {
+            assert_eq!(datagram.to, SocketAddrV4::new(HOST, datagram::PORT));
+            assert_eq!(datagram.payload, datagram::LITTLE);
+        }
         node.record(Some(crash), (heard, 0), memory);
     }
 }

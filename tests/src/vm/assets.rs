@@ -1,3 +1,4 @@
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -11,12 +12,19 @@ pub struct Assets {
 impl Assets {
     /// The assets below [`super::directory`], fetched first when they are not there yet.
     ///
+    /// Waits while another process that called this still runs, since both would leave their
+    /// images and logs in the same place.
+    ///
     /// # Panics
     /// When the script fails: its own message says what is missing.
     #[must_use]
     pub fn get() -> Self {
-        static FETCHED: OnceLock<PathBuf> = OnceLock::new();
-        let root = FETCHED.get_or_init(|| {
+        static FETCHED: OnceLock<(PathBuf, File)> = OnceLock::new();
+        let (root, _lock) = FETCHED.get_or_init(|| {
+            let lock = super::directory().join("lock");
+            let lock = File::create(&lock)
+                .and_then(|file| file.lock().map(|()| file))
+                .unwrap_or_else(|e| panic!("{}: cannot be locked: {e}", lock.display()));
             let root = super::directory().join("assets");
             let script = crate::programs::workspace().join("tests/vm-assets");
             let status = Command::new(&script)
@@ -24,7 +32,7 @@ impl Assets {
                 .status()
                 .unwrap_or_else(|e| panic!("{}: cannot be run: {e}", script.display()));
             assert!(status.success(), "{}: {status}", script.display());
-            root
+            (root, lock)
         });
         Self { root: root.clone() }
     }

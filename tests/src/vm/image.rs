@@ -12,6 +12,17 @@ pub struct Sender {
     pub program: PathBuf,
     /// Its arguments. The host is 10.0.2.2 inside the machine.
     pub arguments: Vec<String>,
+    /// When it is started.
+    pub moment: Moment,
+}
+
+/// When the crash kernel's `/init` starts the sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the driver of the network card is loaded.
+    BeforeNetwork,
+    /// When the network card has its address.
+    AfterNetwork,
 }
 
 /// The initramfs of a production kernel that carries its crash kernel and that one's initramfs.
@@ -63,6 +74,12 @@ fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<Vec<u8>> 
             .to_string_lossy();
         crash.copy(&format!("modules/{name}"), &module)?;
     }
+    let moment = match sender.map(|sender| sender.moment) {
+        None => "never",
+        Some(Moment::BeforeNetwork) => "before-network",
+        Some(Moment::AfterNetwork) => "after-network",
+    };
+    crash.file("moment", moment.as_bytes());
     if let Some(sender) = sender {
         crash.copy("bin/fence_kdump_send", &sender.program)?;
         add_libraries(&mut crash, &sender.program, Path::new(""))?;

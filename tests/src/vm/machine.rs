@@ -12,8 +12,10 @@ use crate::Netns;
 
 /// Memory set aside for the crash kernel. Below 75M the cloud kernel does not come up here.
 const CRASHKERNEL: &str = "96M";
-/// Longest life of a machine. A whole crash takes about 10 s where nothing else runs.
-const LIFE: Duration = Duration::from_secs(180);
+/// Longest wait for a line of the console. A whole crash takes about 10 s where nothing else runs.
+const STEP: Duration = Duration::from_secs(120);
+/// Processor time, in seconds, after which the kernel ends a machine.
+const LIFE: u32 = 400;
 /// Lines of the serial console shown when a test fails.
 const TAIL: usize = 60;
 
@@ -28,7 +30,6 @@ pub struct Machine {
     recent: VecDeque<String>,
     log: PathBuf,
     capture: PathBuf,
-    end_of_life: Instant,
 }
 
 /// When the steps of a crash were seen on the console.
@@ -59,7 +60,7 @@ impl Machine {
             .arg(format!("--net={}", net.path()))
             .args(["setpriv", "--pdeathsig", "KILL"])
             .arg("prlimit")
-            .arg(format!("--cpu={}", LIFE.as_secs()))
+            .arg(format!("--cpu={}", LIFE))
             .args(
                 "qemu-system-x86_64 -accel tcg -m 512 -smp 1 -nodefaults -display none".split(' '),
             )
@@ -90,7 +91,6 @@ impl Machine {
             recent: VecDeque::with_capacity(TAIL),
             log,
             capture,
-            end_of_life: Instant::now() + LIFE,
         })
     }
 
@@ -98,10 +98,11 @@ impl Machine {
     /// were waited for, or passed over, are gone.
     ///
     /// # Panics
-    /// When the machine ends, or reaches the end of its life, before the line comes.
+    /// When the machine ends, or two minutes pass, before the line comes.
     pub fn wait_for(&mut self, words: &str) -> (Instant, String) {
+        let deadline = Instant::now() + STEP;
         loop {
-            let left = self.end_of_life.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
                 Ok((at, line)) => {
                     if self.recent.len() == TAIL {
@@ -113,7 +114,7 @@ impl Machine {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("{}: no '{words}' on the console within {LIFE:?}", self.name)
+                    panic!("{}: no '{words}' on the console within {STEP:?}", self.name)
                 }
                 Err(RecvTimeoutError::Disconnected) => {
                     panic!("{}: the machine ended before it said '{words}'", self.name)

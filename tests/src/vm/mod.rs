@@ -19,7 +19,7 @@ mod timings;
 mod wire;
 
 pub use assets::Assets;
-pub use image::{Image, Sender};
+pub use image::{Image, Moment, Sender};
 pub use machine::{Crash, Machine};
 pub use timings::{Row, Timings};
 pub use wire::{Datagram, datagrams};
