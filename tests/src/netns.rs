@@ -3,6 +3,7 @@
 //! Nothing is left in `/run/netns` however a test ends, and two test runs never meet.
 
 use crate::process::udp_ports;
+use rustix::net::netdevice::name_to_index;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::fs::File;
@@ -108,6 +109,22 @@ impl Netns {
             std::process::id(),
             self.handle.as_raw_fd()
         )
+    }
+
+    /// The number of an interface, as an address's zone gives it.
+    ///
+    /// # Panics
+    /// When there is no such interface here.
+    #[track_caller]
+    #[must_use]
+    pub fn interface(&self, name: &str) -> u32 {
+        let index = self.enter(|| {
+            name_to_index(
+                UdpSocket::bind("127.0.0.1:0").expect("loopback is up"),
+                name,
+            )
+        });
+        index.unwrap_or_else(|error| panic!("{name}: no such interface: {error}"))
     }
 
     /// A UDP socket inside this network, bound to `local` (`"10.77.0.2:0"`, `"[fd00:77::2]:0"`,
