@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 mod hostile {
     mod floods;
+    mod several;
     pub(crate) mod situations;
     mod strangers;
 }
@@ -204,44 +205,6 @@ fn every_situation_is_judged_right() {
             }
         }
     }
-}
-
-/// A message that came before the agent started, while another agent held the port, is no
-/// evidence for the later one either; a message after its start is.
-#[test]
-fn a_message_from_before_a_second_agent_does_not_count_for_it() {
-    if !requires(&NEEDS) {
-        return;
-    }
-    let net = Cluster::new(3);
-    let program = programs::ours("fence_kdump");
-    let holder = agent(&program, &net, &["-n", "10.77.0.3", "-t", "8"]);
-    let (node, to) = FAMILIES[0];
-    for _ in 0..3 {
-        net.node(2).send(node, to, &LITTLE);
-    }
-    let second = |timeout| {
-        Run::new(&program)
-            .args(["-n", node, "-t", timeout])
-            .inside(net.node(1))
-    };
-    assert_timed_out(
-        second("2").run(Duration::from_secs(5)),
-        Duration::from_secs(2),
-    );
-
-    // The twin. The second agent has no port of its own to look for: it is told several times.
-    let twin = second("5").spawn();
-    while twin.is_running() {
-        assert!(twin.elapsed() < Duration::from_secs(6), "should have ended");
-        thread::sleep(Duration::from_millis(200));
-        net.node(2).send(node, to, &LITTLE);
-    }
-    let _ = twin.wait_for(Duration::from_secs(1)).expect_success();
-    assert_timed_out(
-        holder.wait_for(Duration::from_secs(10)),
-        Duration::from_secs(8),
-    );
 }
 
 /// A flood that fills the time until the very moment of the start.
