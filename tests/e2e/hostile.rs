@@ -3,7 +3,6 @@
 
 use fence_kdump_tests::datagram::{BIG, LITTLE, PORT, no_messages};
 use fence_kdump_tests::{Cluster, Need, Output, Proc, Run, flood, programs, requires};
-use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,11 +67,10 @@ fn assert_timed_out(output: Output, timeout: Duration) {
 /// after a true message from the wrong node: a buffer that is not cleared would hold that one.
 fn every_no_message(net: &Cluster, agent: &Proc, node: &str, to: &str) {
     let wrong_node = node.replace('2', "3");
-    let bind = |number, ip: &str| {
-        let local = SocketAddr::new(ip.parse().expect("an address"), 0);
-        net.node(number).udp(&local.to_string())
-    };
-    let (right, wrong) = (bind(2, node), bind(3, &wrong_node));
+    let (right, wrong) = (
+        net.node(2).udp_from(node),
+        net.node(3).udp_from(&wrong_node),
+    );
     for kind in no_messages() {
         right
             .send_to(&kind.bytes, to)

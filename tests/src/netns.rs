@@ -157,18 +157,28 @@ impl Netns {
         })
     }
 
+    /// As [`Netns::udp`], at any port of the address `local`.
+    ///
+    /// # Panics
+    /// As [`Netns::udp`].
+    #[track_caller]
+    #[must_use]
+    pub fn udp_from(&self, local: &str) -> UdpSocket {
+        let ipv6 = local.contains(':');
+        self.udp(&if ipv6 {
+            format!("[{local}]:0")
+        } else {
+            format!("{local}:0")
+        })
+    }
+
     /// Sends one datagram from `local` (any port of it) to `to`.
     ///
     /// # Panics
     /// When the kernel refuses it.
     #[track_caller]
     pub fn send(&self, local: &str, to: &str, bytes: &[u8]) {
-        let local = if local.contains(':') {
-            format!("[{local}]:0")
-        } else {
-            format!("{local}:0")
-        };
-        let sent = self.udp(&local).send_to(bytes, to);
+        let sent = self.udp_from(local).send_to(bytes, to);
         let sent = sent.unwrap_or_else(|error| panic!("{local} to {to}: {error}"));
         assert_eq!(sent, bytes.len(), "a datagram is sent whole or not at all");
     }
