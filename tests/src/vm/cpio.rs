@@ -11,6 +11,7 @@ pub(super) struct Archive {
     bytes: Vec<u8>,
     directories: BTreeSet<String>,
     inode: u32,
+    contents: usize,
 }
 
 const DIRECTORY: u32 = 0o040_755;
@@ -48,6 +49,11 @@ impl Archive {
         Ok(())
     }
 
+    /// Bytes of file contents added so far.
+    pub(super) fn contents(&self) -> usize {
+        self.contents
+    }
+
     /// Closes the archive.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, &[]);
@@ -56,6 +62,7 @@ impl Archive {
 
     fn entry(&mut self, path: &str, mode: u32, contents: &[u8]) {
         self.inode += 1;
+        self.contents += contents.len();
         let size = u32::try_from(contents.len()).expect("a file below 4 GiB");
         let name_size = u32::try_from(path.len() + 1).expect("a short name");
         let mut header = String::from("070701");

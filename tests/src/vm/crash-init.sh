@@ -43,7 +43,7 @@ esac
 
 if [ -n "$sender" ]; then
     sleep 0.5
-    say "memory: sender $(sed -n 's/^Rss: *//p' /proc/$sender/smaps_rollup), available $(sed -n 's/^MemAvailable: *//p' /proc/meminfo) of $(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
+    say "memory: Rss $(sed -n 's/^Rss: *//p' /proc/$sender/smaps_rollup), available $(sed -n 's/^MemAvailable: *//p' /proc/meminfo) of $(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
     wait $sender
     say "the sender ended: $?"
 fi

@@ -30,6 +30,7 @@ pub enum Moment {
 #[derive(Debug)]
 pub struct Image {
     path: PathBuf,
+    sender_bytes: usize,
 }
 
 impl Image {
@@ -44,10 +45,17 @@ impl Image {
         production.copy("bin/kexec", &assets.kexec())?;
         add_libraries(&mut production, &assets.kexec(), &assets.libraries())?;
         production.copy("boot/vmlinuz", &assets.kernel())?;
-        production.file("boot/crash.cpio", &crash_image(assets, sender)?);
+        let (crash, sender_bytes) = crash_image(assets, sender)?;
+        production.file("boot/crash.cpio", &crash);
         let path = super::directory().join(format!("{name}.cpio"));
         std::fs::write(&path, with_mount_points(production).finish())?;
-        Ok(Self { path })
+        Ok(Self { path, sender_bytes })
+    }
+
+    /// What the sender and the libraries it needs add to the crash kernel's image.
+    #[must_use]
+    pub fn sender_bytes(&self) -> usize {
+        self.sender_bytes
     }
 
     /// Where the image is.
@@ -63,7 +71,8 @@ impl Drop for Image {
     }
 }
 
-fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<Vec<u8>> {
+/// The crash kernel's initramfs, and how much of it is the sender's.
+fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<(Vec<u8>, usize)> {
     let mut crash = Archive::default();
     crash.file("init", include_bytes!("crash-init.sh"));
     crash.copy("bin/busybox", &assets.busybox())?;
@@ -80,16 +89,20 @@ fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<Vec<u8>> 
         Some(Moment::AfterNetwork) => "after-network",
     };
     crash.file("moment", moment.as_bytes());
+    let before = crash.contents();
     if let Some(sender) = sender {
         crash.copy("bin/fence_kdump_send", &sender.program)?;
         add_libraries(&mut crash, &sender.program, Path::new(""))?;
-        let command = format!(
-            "exec /bin/fence_kdump_send {}\n",
-            sender.arguments.join(" ")
-        );
-        crash.file("sender", command.as_bytes());
     }
-    Ok(with_mount_points(crash).finish())
+    let sender_bytes = crash.contents() - before;
+    if let Some(sender) = sender {
+        let command = sender.arguments.join(" ");
+        crash.file(
+            "sender",
+            format!("exec /bin/fence_kdump_send {command}\n").as_bytes(),
+        );
+    }
+    Ok((with_mount_points(crash).finish(), sender_bytes))
 }
 
 fn with_mount_points(mut archive: Archive) -> Archive {

@@ -1,6 +1,6 @@
 //! A real kernel that panics into a real crash kernel, in a virtual machine.
 //!
-//! A [`Machine`] boots Debian's cloud kernel under qemu (no KVM needed) from an [`image`] made
+//! A [`Machine`] boots Debian's cloud kernel under qemu (no KVM needed) from an [`Image`] made
 //! here: the production kernel's `/init` loads a crash kernel with `kexec -p` and waits for an
 //! order on the serial console; the crash kernel's `/init` brings up the network card and starts
 //! the sender under test. Both write marker lines to the console, where [`Machine`] notes when

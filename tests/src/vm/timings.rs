@@ -13,7 +13,7 @@ pub struct Row {
     pub crash: Option<Crash>,
     /// When the agent ended, and its exit code.
     pub end: (Instant, i32),
-    /// The crash kernel's own words on the memory in use, empty when there were none.
+    /// What the sender costs the crash kernel, empty when that was not asked.
     pub memory: String,
 }
 
