@@ -1,0 +1,236 @@
+//! Those that a holder serves. None of them can hold it up: what one does not read at once ends its
+//! connection, what one says is read by a task of its own, and there is a bound to everything.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use nix::sys::socket::{Shutdown, shutdown};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use super::packet::{self, Reply, Request};
+use super::seat::{self, Peer, Received};
+use crate::address::Address;
+use crate::sys::watch;
+
+/// The most that are served at once; more wait in the kernel's queue or are sent away.
+pub const MOST: usize = 1024;
+
+/// The most addresses that all of them together may ask for.
+const ADDRESSES: usize = 64 * 1024;
+
+/// How many packets may wait for the holder.
+const INBOX: usize = 256;
+
+/// Who said something.
+pub type Id = u64;
+
+/// What one of them did.
+#[derive(Debug)]
+pub enum Said {
+    /// It asked for something, and may have sent a descriptor with it.
+    Request(Request, Option<OwnedFd>),
+    /// It is gone, or talks nonsense.
+    Gone,
+}
+
+#[derive(Debug)]
+struct Client {
+    fd: Arc<AsyncFd<OwnedFd>>,
+    reader: AbortHandle,
+    addresses: Vec<Address>,
+    wants_socket: bool,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Clients {
+    next: Id,
+    all: HashMap<Id, Client>,
+    asked: HashMap<Address, Vec<Id>>,
+    asked_total: usize,
+    inbox: mpsc::Receiver<(Id, Said)>,
+    door: mpsc::Sender<(Id, Said)>,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        let (door, inbox) = mpsc::channel(INBOX);
+        Self {
+            next: 0,
+            all: HashMap::new(),
+            asked: HashMap::new(),
+            asked_total: 0,
+            inbox,
+            door,
+        }
+    }
+}
+
+impl Clients {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// A new one came. Sent away when it may not be believed, or when there are too many.
+    pub fn welcome(&mut self, fd: OwnedFd, peer: Peer) {
+        let refuse = |why: &str| {
+            let why = why.to_owned();
+            drop(seat::send(
+                &fd,
+                &packet::write(&Reply::Refused { why }),
+                None,
+            ));
+        };
+        if !peer.is_trusted() {
+            return refuse("only root and the user of this process are served");
+        }
+        if self.all.len() >= MOST {
+            return refuse("too many are served already");
+        }
+        let id = self.next;
+        self.next = self.next.wrapping_add(1);
+        let Ok(fd) = watch(fd) else {
+            return;
+        };
+        let fd = Arc::new(fd);
+        let reader = tokio::spawn(listen(id, Arc::clone(&fd), self.door.clone())).abort_handle();
+        let client = Client {
+            fd,
+            reader,
+            addresses: Vec::new(),
+            wants_socket: false,
+        };
+        self.all.insert(id, client);
+    }
+
+    /// What one of them says next. Cancel-safe.
+    pub async fn listen(&mut self) -> (Id, Said) {
+        match self.inbox.recv().await {
+            Some(said) => said,
+            // Cannot be: this side keeps a sender itself.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// `id` asks about `addresses`. False when that is too much; then it is sent away.
+    pub fn ask(&mut self, id: Id, addresses: &[Address]) -> bool {
+        let Some(client) = self.all.get_mut(&id) else {
+            return false;
+        };
+        for &address in addresses {
+            let ids = self.asked.entry(address).or_default();
+            if !ids.contains(&id) {
+                ids.push(id);
+                client.addresses.push(address);
+                self.asked_total = self.asked_total.saturating_add(1);
+            }
+        }
+        let fits = self.asked_total <= ADDRESSES;
+        if !fits {
+            let why = "too many addresses are asked for".to_owned();
+            self.reply(id, &Reply::Refused { why });
+            self.leave(id);
+        }
+        fits
+    }
+
+    /// Tells `id`.
+    pub fn reply(&mut self, id: Id, reply: &Reply) {
+        self.send(id, &packet::write(reply), None);
+    }
+
+    /// Gives `id` the socket now, or notes that it wants it.
+    pub fn give_socket(&mut self, id: Id, socket: Option<(BorrowedFd<'_>, &Reply)>) {
+        if let Some(client) = self.all.get_mut(&id) {
+            client.wants_socket = socket.is_none();
+        }
+        if let Some((fd, reply)) = socket {
+            self.send(id, &packet::write(reply), Some(fd));
+        }
+    }
+
+    /// Those that still want the socket.
+    #[must_use]
+    pub fn wanting_socket(&self) -> Vec<Id> {
+        let waiting = self.all.iter().filter(|(_, client)| client.wants_socket);
+        waiting.map(|(&id, _)| id).collect()
+    }
+
+    /// Tells everybody who asked about `from`.
+    pub fn tell(&mut self, from: Address, reply: &Reply) {
+        let Some(ids) = self.asked.get(&from) else {
+            return;
+        };
+        let bytes = packet::write(reply);
+        for id in ids.clone() {
+            self.send(id, &bytes, None);
+        }
+    }
+
+    fn send(&mut self, id: Id, bytes: &[u8], gift: Option<BorrowedFd<'_>>) {
+        if let Some(client) = self.all.get(&id)
+            && seat::send(client.fd.get_ref(), bytes, gift).is_err()
+        {
+            self.leave(id);
+        }
+    }
+
+    /// `id` is gone, or has to go.
+    pub fn leave(&mut self, id: Id) {
+        let Some(client) = self.all.remove(&id) else {
+            return;
+        };
+        client.reader.abort();
+        // It may be gone already.
+        let _ = shutdown(client.fd.get_ref().as_raw_fd(), Shutdown::Both);
+        self.asked_total = self.asked_total.saturating_sub(client.addresses.len());
+        for address in client.addresses {
+            if let Some(ids) = self.asked.get_mut(&address) {
+                ids.retain(|&other| other != id);
+                if ids.is_empty() {
+                    self.asked.remove(&address);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Clients {
+    fn drop(&mut self) {
+        for client in self.all.values() {
+            client.reader.abort();
+            // Their tasks may outlive us by a moment; they shall know at once.
+            let _ = shutdown(client.fd.get_ref().as_raw_fd(), Shutdown::Both);
+        }
+    }
+}
+
+async fn listen(id: Id, fd: Arc<AsyncFd<OwnedFd>>, door: mpsc::Sender<(Id, Said)>) {
+    loop {
+        let said = match fd.async_io(Interest::READABLE, seat::receive).await {
+            Ok(Received { bytes, gift }) => match serde_json::from_slice(&bytes) {
+                Ok(request) => Said::Request(request, gift),
+                Err(_) => Said::Gone,
+            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(_) => Said::Gone,
+        };
+        let gone = matches!(said, Said::Gone);
+        if door.send((id, said)).await.is_err() || gone {
+            return;
+        }
+    }
+}

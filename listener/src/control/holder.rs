@@ -1,0 +1,298 @@
+//! The one that reads the UDP port, for itself and for all others.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use fence_kdump_core::Instant;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant as Timer, sleep, sleep_until};
+
+use super::clients::{Clients, Id, Said};
+use super::packet::{Reply, Request, Status};
+use super::recent::Recent;
+use super::seat;
+use crate::address::Address;
+use crate::clock::{self, Reading};
+use crate::line::{News, Notice};
+use crate::socket::{BATCH, Datagram, Port, PortError, Queue};
+use crate::sys::watch;
+
+/// How long after a failure the port is tried again.
+const AGAIN: Duration = Duration::from_millis(250);
+
+/// How many batches are read before a newcomer is told since when the queue is empty.
+const BATCHES_BEFORE_WELCOME: usize = 64;
+
+/// A socket that somebody else opened, and what is known of its queue.
+#[derive(Debug)]
+pub struct Inherited {
+    /// The UDP socket.
+    pub fd: OwnedFd,
+    /// Everything in its queue arrived after this.
+    pub emptied: Instant,
+    /// The clocks at that time.
+    pub then: Reading,
+}
+
+/// Reads the port.
+#[derive(Debug)]
+pub struct Holder {
+    number: u16,
+    listener: Option<AsyncFd<OwnedFd>>,
+    port: Option<Port>,
+    open_at: Timer,
+    clients: Clients,
+    recent: Recent,
+    news: VecDeque<News>,
+    /// Accepting failed, as it does when there are no descriptors left.
+    closed_until: Option<Timer>,
+}
+
+enum Ready {
+    Newcomer,
+    Said(Id, Said),
+    Datagrams,
+    OpenPort,
+}
+
+impl Holder {
+    /// Sits at `listener` (nowhere when `None`) and reads UDP port `number`, from the queue of
+    /// `inherited` if there is one. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn new(number: u16, listener: Option<OwnedFd>, inherited: Option<Inherited>) -> Self {
+        let listener = listener.and_then(|fd| watch(fd).ok());
+        let mut holder = Self {
+            number,
+            listener,
+            port: None,
+            open_at: Timer::now(),
+            clients: Clients::default(),
+            recent: Recent::default(),
+            news: VecDeque::new(),
+            closed_until: None,
+        };
+        match inherited {
+            Some(inherited) => holder.inherit(inherited),
+            None => holder.open_port(),
+        }
+        holder
+    }
+
+    /// What happens next. Cancel-safe.
+    pub async fn next(&mut self) -> News {
+        loop {
+            if let Some(news) = self.news.pop_front() {
+                return news;
+            }
+            let ready = tokio::select! {
+                () = newcomer(self.listener.as_ref(), self.closed_until) => Ready::Newcomer,
+                (id, said) = self.clients.listen() => Ready::Said(id, said),
+                () = datagrams(self.port.as_ref()) => Ready::Datagrams,
+                () = open_at(self.port.is_none(), self.open_at) => Ready::OpenPort,
+            };
+            match ready {
+                Ready::Newcomer => self.accept(),
+                Ready::Said(id, said) => self.heed(id, said),
+                Ready::OpenPort => self.open_port(),
+                Ready::Datagrams => {
+                    if self.read() == Queue::More {
+                        // Timers and clients get their turn however much comes in.
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// What was heard from `addresses` a moment ago is told again.
+    pub fn recall(&mut self, addresses: &[Address]) {
+        for &from in addresses {
+            if let Some((received_at, message)) = self.recent.of(from) {
+                self.news.push_back(News::Datagram(Datagram {
+                    received_at,
+                    from,
+                    said: Ok(message),
+                }));
+            }
+        }
+    }
+
+    /// Answers a [`News::StatusAsked`].
+    pub fn tell_status(&mut self, id: Id, status: Status) {
+        let status = Status {
+            pid: std::process::id(),
+            port: self.number,
+            listening: self.port.is_some(),
+            clients: self.clients.len(),
+            ..status
+        };
+        self.clients.reply(id, &Reply::Status(status));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.news.push_back(News::Notice(notice));
+    }
+
+    fn inherit(&mut self, inherited: Inherited) {
+        let Inherited { fd, emptied, then } = inherited;
+        match Port::inherit(fd, self.number, emptied, then) {
+            Ok(port) => self.listening(port),
+            Err(error) => {
+                self.notice(Notice::Trouble(error.to_string()));
+                self.open_port();
+            }
+        }
+    }
+
+    fn open_port(&mut self) {
+        match Port::open(self.number) {
+            Ok(port) => self.listening(port),
+            Err(error) => {
+                self.open_at = Timer::now() + AGAIN;
+                self.notice(match error {
+                    PortError::InUse(_) => Notice::PortInUse(error.to_string()),
+                    other => Notice::Trouble(other.to_string()),
+                });
+            }
+        }
+    }
+
+    fn listening(&mut self, port: Port) {
+        self.port = Some(port);
+        self.notice(Notice::Listening);
+        for id in self.clients.wanting_socket() {
+            self.give_socket(id);
+        }
+    }
+
+    fn give_socket(&mut self, id: Id) {
+        let reply = self.port.as_ref().map(|port| Reply::Socket {
+            emptied: port.emptied().as_nanos(),
+        });
+        let socket = self.port.as_ref().map(Port::as_fd).zip(reply.as_ref());
+        self.clients.give_socket(id, socket);
+    }
+
+    fn accept(&mut self) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        for _ in 0..BATCH {
+            match listener.try_io(Interest::READABLE, seat::accept) {
+                Ok((fd, peer)) => self.clients.welcome(fd, peer),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    self.closed_until = Some(Timer::now() + AGAIN);
+                    self.notice(Notice::Trouble(format!("control socket: {error}")));
+                    break;
+                }
+            }
+        }
+    }
+
+    fn heed(&mut self, id: Id, said: Said) {
+        match said {
+            Said::Gone => self.clients.leave(id),
+            Said::Request(Request::Hello {}, _) => {
+                // So that whoever inherits this queue knows that all of it came after it asked.
+                for _ in 0..BATCHES_BEFORE_WELCOME {
+                    if self.port.is_none() || self.read() == Queue::Empty {
+                        break;
+                    }
+                }
+                let welcome = Reply::Welcome {
+                    pid: std::process::id(),
+                    now: clock::now().as_nanos(),
+                    listening: self.port.is_some(),
+                };
+                self.clients.reply(id, &welcome);
+                self.give_socket(id);
+            }
+            Said::Request(Request::Ask { addresses }, _) => {
+                if self.clients.ask(id, &addresses) {
+                    for from in addresses {
+                        if let Some((at, message)) = self.recent.of(from) {
+                            self.clients.reply(id, &Reply::heard(from, at, &message));
+                        }
+                    }
+                }
+            }
+            Said::Request(Request::Offer { emptied, offset }, Some(fd)) if self.port.is_none() => {
+                let emptied = Instant::from_nanos(emptied);
+                let then = Reading {
+                    now: emptied,
+                    offset,
+                };
+                self.inherit(Inherited { fd, emptied, then });
+            }
+            Said::Request(Request::Ping {}, _) => self.clients.reply(id, &Reply::Pong {}),
+            Said::Request(Request::Status {}, _) => self.news.push_back(News::StatusAsked(id)),
+            Said::Request(Request::Offer { .. } | Request::Unknown, _) => {}
+        }
+    }
+
+    /// Reads one batch; every message is told to whoever asked, before anything else happens.
+    fn read(&mut self) -> Queue {
+        let Self {
+            port: Some(port),
+            clients,
+            recent,
+            news,
+            ..
+        } = self
+        else {
+            return Queue::Empty;
+        };
+        let read = port.read(|datagram| {
+            if let Ok(message) = &datagram.said {
+                recent.remember(datagram.from, datagram.received_at, *message);
+                let heard = Reply::heard(datagram.from, datagram.received_at, message);
+                clients.tell(datagram.from, &heard);
+            }
+            news.push_back(News::Datagram(datagram));
+        });
+        match read {
+            Ok(queue) => queue,
+            Err(error) => {
+                let trouble = format!("UDP port {}: {error}", self.number);
+                self.notice(Notice::Trouble(trouble));
+                Queue::Empty
+            }
+        }
+    }
+}
+
+async fn newcomer(listener: Option<&AsyncFd<OwnedFd>>, closed_until: Option<Timer>) {
+    if let Some(until) = closed_until {
+        sleep_until(until).await;
+    }
+    match listener {
+        Some(listener) => match listener.readable().await {
+            Ok(mut guard) => guard.retain_ready(),
+            Err(_) => sleep(AGAIN).await,
+        },
+        None => pending().await,
+    }
+}
+
+async fn datagrams(port: Option<&Port>) {
+    match port {
+        Some(port) => {
+            if port.readable().await.is_err() {
+                sleep(AGAIN).await;
+            }
+        }
+        None => pending().await,
+    }
+}
+
+async fn open_at(wanted: bool, at: Timer) {
+    if wanted {
+        sleep_until(at).await;
+    } else {
+        pending().await
+    }
+}

@@ -1,0 +1,220 @@
+//! One that asks the holder of the port.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use fence_kdump_core::Instant;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant as Timer, sleep_until};
+
+use super::holder::Inherited;
+use super::packet::{self, ADDRESSES, Reply, Request};
+use super::seat::{self, Peer, Received};
+use crate::address::Address;
+use crate::clock::{self, Reading};
+use crate::socket::Datagram;
+use crate::sys::watch;
+
+/// How often the holder is asked whether it is still there.
+const PING: Duration = Duration::from_millis(500);
+
+/// How many pings in a row may stay without an answer before the holder counts as hanging. They are
+/// counted, not timed: when this process itself did not run for a while, the holder is not to blame.
+const PATIENCE: u32 = 3;
+
+/// What a waiter learns.
+#[derive(Debug)]
+pub enum Told {
+    /// A message was heard. Its time is by the clock of this host.
+    Heard(Datagram),
+    /// The holder is there, and whether it has the port.
+    Holder {
+        /// Its process.
+        peer: Peer,
+        /// Whether it has the UDP port.
+        listening: bool,
+    },
+    /// The holder has not answered for a while.
+    Hangs,
+    /// The holder answers again.
+    Answers,
+    /// The holder counts time in another way: its times would mean nothing here.
+    OtherClock,
+    /// The holder is gone, or says that it will not serve.
+    Gone,
+}
+
+/// A connection to the holder.
+#[derive(Debug)]
+pub struct Waiter {
+    fd: AsyncFd<OwnedFd>,
+    peer: Peer,
+    hello_at: Reading,
+    welcome: bool,
+    udp: Option<Inherited>,
+    told: VecDeque<Told>,
+    unanswered: u32,
+    ping_at: Timer,
+    hangs: bool,
+}
+
+impl Waiter {
+    /// Greets the holder at the other end of `fd`. `udp` is the socket that an earlier holder left.
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the holder is gone again.
+    pub fn new(fd: OwnedFd, peer: Peer, udp: Option<Inherited>) -> io::Result<Self> {
+        let now = Timer::now();
+        let waiter = Self {
+            fd: watch(fd)?,
+            peer,
+            hello_at: Reading::take(),
+            welcome: false,
+            udp,
+            told: VecDeque::new(),
+            unanswered: 0,
+            ping_at: now + PING,
+            hangs: false,
+        };
+        waiter.send(&Request::Hello {})?;
+        Ok(waiter)
+    }
+
+    /// Asks about `addresses`, besides those asked about before.
+    ///
+    /// # Errors
+    /// When the holder is gone, or hangs and has not read what was said before.
+    pub fn ask(&self, addresses: &[Address]) -> io::Result<()> {
+        addresses.chunks(ADDRESSES).try_for_each(|addresses| {
+            self.send(&Request::Ask {
+                addresses: addresses.to_vec(),
+            })
+        })
+    }
+
+    /// Who the holder is.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// The UDP socket that the holder gave, for the time after it.
+    pub fn take_socket(&mut self) -> Option<Inherited> {
+        self.udp.take()
+    }
+
+    /// Whether the holder has answered at all.
+    #[must_use]
+    pub fn was_welcome(&self) -> bool {
+        self.welcome
+    }
+
+    /// A copy of it, for the time while the holder hangs.
+    #[must_use]
+    pub fn copy_socket(&self) -> Option<Inherited> {
+        let udp = self.udp.as_ref()?;
+        Some(Inherited {
+            fd: udp.fd.try_clone().ok()?,
+            emptied: udp.emptied,
+            then: udp.then,
+        })
+    }
+
+    fn send(&self, request: &Request) -> io::Result<()> {
+        seat::send(self.fd.get_ref(), &packet::write(request), None)
+    }
+
+    /// What is learned next. Cancel-safe.
+    pub async fn next(&mut self) -> Told {
+        loop {
+            if let Some(told) = self.told.pop_front() {
+                return told;
+            }
+            let received = tokio::select! {
+                received = self.fd.async_io(Interest::READABLE, seat::receive) => Some(received),
+                () = sleep_until(self.ping_at) => None,
+            };
+            match received {
+                Some(Ok(received)) => self.heed(received),
+                Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+                Some(Err(_)) => self.told.push_back(Told::Gone),
+                None => self.ping(),
+            }
+        }
+    }
+
+    fn ping(&mut self) {
+        self.ping_at = Timer::now() + PING;
+        if self.unanswered >= PATIENCE && !self.hangs {
+            self.hangs = true;
+            self.told.push_back(Told::Hangs);
+        }
+        self.unanswered = self.unanswered.saturating_add(1);
+        // A holder that hangs does not empty its queue either.
+        drop(self.send(&Request::Ping {}));
+    }
+
+    fn heed(&mut self, received: Received) {
+        self.unanswered = 0;
+        if self.hangs {
+            self.hangs = false;
+            self.told.push_back(Told::Answers);
+        }
+        let Received { bytes, gift } = received;
+        match serde_json::from_slice(&bytes) {
+            Ok(Reply::Welcome { now, listening, .. }) => self.welcome(now, listening),
+            Ok(Reply::Socket { emptied }) => self.udp = self.inherit(gift, emptied),
+            // Nothing counts before it is known that both have one clock.
+            Ok(Reply::Heard { from, at, bytes }) if self.welcome => {
+                let received_at = Instant::from_nanos(at);
+                let said = packet::message(&bytes);
+                self.told.push_back(Told::Heard(Datagram {
+                    received_at,
+                    from,
+                    said,
+                }));
+            }
+            Ok(Reply::Refused { .. }) | Err(_) => self.told.push_back(Told::Gone),
+            Ok(Reply::Heard { .. } | Reply::Pong {} | Reply::Status(_) | Reply::Unknown) => {}
+        }
+    }
+
+    fn welcome(&mut self, now: u64, listening: bool) {
+        let told = Instant::from_nanos(now);
+        // It was said after the question and before its answer was read; in another time namespace
+        // (`time_namespaces(7)`) it would not be.
+        if told < self.hello_at.now || told > clock::now() {
+            self.told.push_back(Told::OtherClock);
+            return;
+        }
+        self.welcome = true;
+        let peer = self.peer;
+        self.told.push_back(Told::Holder { peer, listening });
+        if let Some(udp) = self.udp.as_ref().filter(|_| !listening) {
+            let offer = Request::Offer {
+                emptied: udp.emptied.as_nanos(),
+                offset: udp.then.offset,
+            };
+            use std::os::fd::AsFd;
+            let bytes = packet::write(&offer);
+            // If that fails the holder opens the port itself once this copy is closed.
+            drop(seat::send(self.fd.get_ref(), &bytes, Some(udp.fd.as_fd())));
+        }
+    }
+
+    fn inherit(&self, gift: Option<OwnedFd>, emptied: u64) -> Option<Inherited> {
+        let now = Reading::take();
+        Some(Inherited {
+            fd: gift?,
+            emptied: Instant::from_nanos(emptied),
+            then: Reading {
+                now: now.now,
+                offset: now.offset.max(self.hello_at.offset),
+            },
+        })
+    }
+}

@@ -1,0 +1,296 @@
+//! The line by which datagrams of one UDP port come in: by reading the port, or by asking who does.
+//!
+//! Whatever happens to the others on this host, the line goes on: see [`crate::control`].
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tokio::time::{Instant as Timer, sleep_until};
+
+use crate::address::Address;
+use crate::control::clients::Id;
+use crate::control::holder::{Holder, Inherited};
+use crate::control::packet::Status;
+use crate::control::seat::{self, Peer, Seat};
+use crate::control::waiter::{Told, Waiter};
+use crate::control::{name, stand_in_name};
+use crate::socket::Datagram;
+
+/// How soon a seat that is changing hands is tried again.
+const SOON: Duration = Duration::from_millis(20);
+
+/// How often in a row a seat may be changing hands before it counts as blocked.
+const PATIENCE: u32 = 100;
+
+/// What comes in.
+#[derive(Debug)]
+pub enum News {
+    /// A datagram. One who waits hears of messages from addresses that were asked for, and of no
+    /// other.
+    Datagram(Datagram),
+    /// Something about the line itself.
+    Notice(Notice),
+    /// Somebody asks for the state of things: [`Line::tell_status`] answers.
+    StatusAsked(Id),
+}
+
+/// Something about the line itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// The port is open here.
+    Listening,
+    /// Another program has the port; it is tried again and again.
+    PortInUse(String),
+    /// Another process of ours has the port and serves this one.
+    Served(Peer),
+    /// The one that serves does not have the port either.
+    ServedInVain(Peer),
+    /// The one that served is gone.
+    Bereft,
+    /// The one that serves does not answer.
+    Hangs(Peer),
+    /// Somebody sits in the holder's place who may not be believed.
+    Untrusted(String),
+    /// The system refuses something; the line goes on as well as it can.
+    Trouble(String),
+}
+
+#[derive(Debug)]
+enum Place {
+    Holding(Box<Holder>),
+    Waiting(Box<Waiter>),
+    Between(Timer),
+}
+
+/// The line.
+#[derive(Debug)]
+pub struct Line {
+    number: u16,
+    asked: Vec<Address>,
+    place: Place,
+    /// Where this one reads or waits while the holder hangs.
+    stand_in: Option<Place>,
+    /// The socket that the last holder left.
+    left: Option<Inherited>,
+    changing: u32,
+}
+
+enum Ready {
+    News(News),
+    Told(Told),
+    StandIn(News),
+    StandInTold(Told),
+    TryAgain,
+    TryStandIn,
+}
+
+impl Line {
+    /// A line to UDP port `number`, which is opened by [`Line::next`].
+    #[must_use]
+    pub fn new(number: u16) -> Self {
+        Self {
+            number,
+            asked: Vec::new(),
+            place: Place::Between(Timer::now()),
+            stand_in: None,
+            left: None,
+            changing: 0,
+        }
+    }
+
+    /// From now on, messages from `addresses` are wanted, besides those asked for before. Those that
+    /// came a moment ago are told, too.
+    pub fn ask(&mut self, addresses: &[Address]) {
+        let is_new = |address: &&Address| !self.asked.contains(*address);
+        let new: Vec<Address> = addresses.iter().filter(is_new).copied().collect();
+        if new.is_empty() {
+            return;
+        }
+        for place in [Some(&mut self.place), self.stand_in.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            ask(place, &new);
+        }
+        self.asked.extend(new);
+    }
+
+    /// Answers [`News::StatusAsked`].
+    pub fn tell_status(&mut self, id: Id, status: Status) {
+        if let Place::Holding(holder) = &mut self.place {
+            holder.tell_status(id, status);
+        }
+    }
+
+    /// What comes in next. Cancel-safe.
+    pub async fn next(&mut self) -> News {
+        loop {
+            let ready = match (&mut self.place, &mut self.stand_in) {
+                (Place::Holding(holder), _) => Ready::News(holder.next().await),
+                (Place::Between(at), _) => {
+                    sleep_until(*at).await;
+                    Ready::TryAgain
+                }
+                (Place::Waiting(waiter), None) => Ready::Told(waiter.next().await),
+                (Place::Waiting(waiter), Some(Place::Holding(holder))) => tokio::select! {
+                    told = waiter.next() => Ready::Told(told),
+                    news = holder.next() => Ready::StandIn(news),
+                },
+                (Place::Waiting(waiter), Some(Place::Waiting(other))) => tokio::select! {
+                    told = waiter.next() => Ready::Told(told),
+                    told = other.next() => Ready::StandInTold(told),
+                },
+                (Place::Waiting(waiter), Some(Place::Between(at))) => tokio::select! {
+                    told = waiter.next() => Ready::Told(told),
+                    () = sleep_until(*at) => Ready::TryStandIn,
+                },
+            };
+            if let Some(news) = self.turn(ready) {
+                return news;
+            }
+        }
+    }
+
+    fn turn(&mut self, ready: Ready) -> Option<News> {
+        match ready {
+            Ready::News(news) => Some(news),
+            Ready::StandIn(News::Datagram(datagram)) => Some(News::Datagram(datagram)),
+            Ready::StandIn(News::Notice(_) | News::StatusAsked(_)) => None,
+            Ready::TryAgain => self.sit_down(),
+            Ready::TryStandIn => {
+                self.sit_in();
+                None
+            }
+            Ready::Told(told) => self.told(told),
+            Ready::StandInTold(Told::Heard(datagram)) => Some(News::Datagram(datagram)),
+            Ready::StandInTold(Told::Gone | Told::Hangs | Told::OtherClock) => {
+                self.stand_in = Some(Place::Between(Timer::now() + SOON));
+                None
+            }
+            Ready::StandInTold(Told::Holder { .. } | Told::Answers) => None,
+        }
+    }
+
+    fn told(&mut self, told: Told) -> Option<News> {
+        let Place::Waiting(waiter) = &mut self.place else {
+            return None;
+        };
+        let peer = waiter.peer();
+        let notice = match told {
+            Told::Heard(datagram) => return Some(News::Datagram(datagram)),
+            Told::Holder { listening, .. } if listening => Notice::Served(peer),
+            Told::Holder { .. } => Notice::ServedInVain(peer),
+            Told::Hangs => {
+                self.stand_in = Some(Place::Between(Timer::now()));
+                Notice::Hangs(peer)
+            }
+            Told::Answers => {
+                self.stand_in = None;
+                return None;
+            }
+            Told::OtherClock => {
+                let why = format!("process {} counts time in another time namespace", peer.pid);
+                self.hold(None);
+                Notice::Untrusted(why)
+            }
+            Told::Gone => {
+                self.left = waiter.take_socket();
+                self.stand_in = None;
+                // One that was sent away does not come back at once.
+                let pause = if waiter.was_welcome() {
+                    Duration::ZERO
+                } else {
+                    SOON * 10
+                };
+                self.place = Place::Between(Timer::now() + pause);
+                Notice::Bereft
+            }
+        };
+        Some(News::Notice(notice))
+    }
+
+    fn sit_down(&mut self) -> Option<News> {
+        match seat::take(&name(self.number)) {
+            Ok(Seat::Taken(listener)) => {
+                self.hold(Some(listener));
+                None
+            }
+            Ok(Seat::Occupied(fd, peer)) => {
+                let waiter = Waiter::new(fd, peer, self.left.take()).ok();
+                self.wait(waiter);
+                None
+            }
+            Ok(Seat::Changing) if self.changing < PATIENCE => {
+                self.changing = self.changing.saturating_add(1);
+                self.place = Place::Between(Timer::now() + SOON);
+                None
+            }
+            Ok(Seat::Changing) => Some(self.blocked(Peer::UNKNOWN)),
+            Ok(Seat::Untrusted(peer)) => Some(self.blocked(peer)),
+            Err(error) => {
+                self.hold(None);
+                Some(News::Notice(Notice::Trouble(format!(
+                    "control socket: {error}"
+                ))))
+            }
+        }
+    }
+
+    fn blocked(&mut self, peer: Peer) -> News {
+        let name = name(self.number);
+        let who = match peer {
+            Peer::UNKNOWN => "somebody".to_owned(),
+            Peer { pid, uid } => format!("process {pid} of user {uid}"),
+        };
+        self.hold(None);
+        News::Notice(Notice::Untrusted(format!("{who} sits at @{name}")))
+    }
+
+    fn hold(&mut self, listener: Option<OwnedFd>) {
+        self.changing = 0;
+        let mut holder = Holder::new(self.number, listener, self.left.take());
+        holder.recall(&self.asked);
+        self.place = Place::Holding(Box::new(holder));
+    }
+
+    fn wait(&mut self, waiter: Option<Waiter>) {
+        let asked = waiter.filter(|waiter| waiter.ask(&self.asked).is_ok());
+        self.place = match asked {
+            Some(waiter) => {
+                self.changing = 0;
+                Place::Waiting(Box::new(waiter))
+            }
+            None => Place::Between(Timer::now() + SOON),
+        };
+    }
+
+    /// Reads in place of the holder that hangs, or asks the one that does so.
+    fn sit_in(&mut self) {
+        let Place::Waiting(main) = &self.place else {
+            self.stand_in = None;
+            return;
+        };
+        let again = Place::Between(Timer::now() + SOON * 10);
+        let place = match seat::take(&stand_in_name(self.number)) {
+            Ok(Seat::Taken(listener)) => main.copy_socket().map(|udp| {
+                let holder = Holder::new(self.number, Some(listener), Some(udp));
+                Place::Holding(Box::new(holder))
+            }),
+            Ok(Seat::Occupied(fd, peer)) => Waiter::new(fd, peer, None)
+                .ok()
+                .filter(|waiter| waiter.ask(&self.asked).is_ok())
+                .map(|waiter| Place::Waiting(Box::new(waiter))),
+            Ok(Seat::Changing | Seat::Untrusted(_)) | Err(_) => None,
+        };
+        self.stand_in = Some(place.unwrap_or(again));
+    }
+}
+
+fn ask(place: &mut Place, addresses: &[Address]) {
+    match place {
+        Place::Holding(holder) => holder.recall(addresses),
+        // If it is gone or hangs, that is noticed soon, and all is asked anew.
+        Place::Waiting(waiter) => drop(waiter.ask(addresses)),
+        Place::Between(_) => {}
+    }
+}

@@ -1,0 +1,323 @@
+//! Whose message counts: the names of one node, and the addresses that are known of them by now.
+//!
+//! `nodename` lists names of **one** node; `port` is how Pacemaker names the node to be fenced.
+//! A device for node a that is asked to fence node b must never answer with a's message:
+//!
+//! | `port` | whose addresses count |
+//! |---|---|
+//! | not given | those of `nodename` |
+//! | being looked up for the first time | nobody's yet |
+//! | does not resolve | those of `nodename`; told as a warning |
+//! | is one of the names, or shares an address with one | those of `nodename` and of `port` |
+//! | shares nothing with any of them | those of `port` alone; told as a warning |
+
+use std::collections::BTreeSet;
+
+use crate::address::Address;
+
+/// What is known of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// Looked up for the first time.
+    Pending,
+    /// Has no address that could be a node's; the reason, for people.
+    Failed(String),
+    /// Has these addresses.
+    At(Vec<Address>),
+}
+
+/// A name and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// As configured.
+    pub text: String,
+    /// By now.
+    pub known: Known,
+}
+
+/// The node to be fenced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    nodename: Vec<Name>,
+    port: Option<Name>,
+}
+
+/// Why the addresses that count are those that count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// There is only one kind of name, or `port` is one of the names.
+    AllNames,
+    /// `port` is a name for another node than `nodename`.
+    PortAlone,
+    /// `port` does not resolve.
+    PortUnknown,
+    /// `port` is not known yet.
+    PortPending,
+}
+
+/// The addresses that count by now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Believed {
+    /// Why these.
+    pub rule: Rule,
+    /// A message from any of these is the node's message.
+    pub addresses: BTreeSet<Address>,
+}
+
+impl Node {
+    /// Nothing is known yet of the names.
+    #[must_use]
+    pub fn new(nodename: &[String], port: Option<&str>) -> Self {
+        let pending = |text: &str| Name {
+            text: text.to_owned(),
+            known: Known::Pending,
+        };
+        Self {
+            nodename: nodename.iter().map(|text| pending(text)).collect(),
+            port: port.map(pending),
+        }
+    }
+
+    /// Every different name, in the order given.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        self.nodename.iter().chain(&self.port)
+    }
+
+    /// Whether any of the names is known to have `address`.
+    #[must_use]
+    pub fn has(&self, address: Address) -> bool {
+        self.names().any(|name| match &name.known {
+            Known::At(addresses) => addresses.contains(&address),
+            Known::Pending | Known::Failed(_) => false,
+        })
+    }
+
+    /// This is known of `text` now. What was found once is not lost when a later look fails.
+    pub fn learn(&mut self, text: &str, known: &Known) {
+        let same = |name: &&mut Name| name.text == text;
+        for name in self.nodename.iter_mut().chain(&mut self.port).filter(same) {
+            if !matches!((&name.known, known), (Known::At(_), Known::Failed(_))) {
+                name.known = known.clone();
+            }
+        }
+    }
+
+    /// Whose message counts, by what is known now.
+    #[must_use]
+    pub fn believed(&self) -> Believed {
+        let addresses_of = |name: &Name| match &name.known {
+            Known::At(addresses) => addresses.clone(),
+            Known::Pending | Known::Failed(_) => Vec::new(),
+        };
+        let named: BTreeSet<Address> = self.nodename.iter().flat_map(addresses_of).collect();
+        let Some(port) = &self.port else {
+            return Believed {
+                rule: Rule::AllNames,
+                addresses: named,
+            };
+        };
+        let port_at: BTreeSet<Address> = addresses_of(port).into_iter().collect();
+        let same_name = |name: &Name| name.text.eq_ignore_ascii_case(&port.text);
+        let (rule, addresses) = if self.nodename.is_empty() {
+            (Rule::AllNames, port_at)
+        } else if self.nodename.iter().any(same_name) || !port_at.is_disjoint(&named) {
+            (Rule::AllNames, &named | &port_at)
+        } else {
+            match &port.known {
+                Known::At(_) => (Rule::PortAlone, port_at),
+                Known::Failed(_) => (Rule::PortUnknown, named),
+                Known::Pending => (Rule::PortPending, BTreeSet::new()),
+            }
+        };
+        Believed { rule, addresses }
+    }
+
+    /// How people call the node: `port` as the fencer does, else the names.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match &self.port {
+            Some(port) => port.text.clone(),
+            None => match self.nodename.as_slice() {
+                [first, _, _, _, ..] => {
+                    format!(
+                        "{} (and {} more names)",
+                        first.text,
+                        self.nodename.len() - 1
+                    )
+                }
+                names => join(names),
+            },
+        }
+    }
+
+    /// What an administrator should know about `rule`, if anything.
+    #[must_use]
+    pub fn warning(&self, rule: &Rule) -> Option<String> {
+        let port = &self.port.as_ref()?.text;
+        let names = join(self.nodename.get(..4).unwrap_or(&self.nodename));
+        match rule {
+            Rule::AllNames | Rule::PortPending => None,
+            Rule::PortAlone => Some(format!(
+                "asked to fence {port}, which shares no address with nodename {names}: that looks \
+                 like another node and its messages are not believed, only those of {port}. If they \
+                 are one node, map the name: pcmk_host_map=\"{port}:{names}\""
+            )),
+            Rule::PortUnknown => Some(format!(
+                "asked to fence {port}, whose address cannot be found: messages of nodename {names} \
+                 are believed to be {port}'s. Let {port} resolve, or restrict the device with \
+                 pcmk_host_list, so that it is never asked about another node"
+            )),
+        }
+    }
+}
+
+fn join(names: &[Name]) -> String {
+    let texts: Vec<_> = names.iter().map(|name| name.text.as_str()).collect();
+    texts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(addresses: &[&str]) -> Known {
+        Known::At(addresses.iter().map(|a| a.parse().unwrap()).collect())
+    }
+
+    fn failed() -> Known {
+        Known::Failed("no such name".into())
+    }
+
+    fn node(nodename: &[(&str, Known)], port: Option<(&str, Known)>) -> Node {
+        let name = |(text, known): &(&str, Known)| Name {
+            text: (*text).to_owned(),
+            known: known.clone(),
+        };
+        Node {
+            nodename: nodename.iter().map(name).collect(),
+            port: port.as_ref().map(name),
+        }
+    }
+
+    fn check(node: &Node, rule: Rule, addresses: &[&str]) {
+        let believed = node.believed();
+        let expected = addresses.iter().map(|a| a.parse().unwrap()).collect();
+        assert_eq!(
+            believed,
+            Believed {
+                rule,
+                addresses: expected
+            },
+            "{node:?}"
+        );
+    }
+
+    #[test]
+    fn every_address_of_every_name_counts() {
+        let two = [
+            ("a", at(&["10.0.0.1", "fd00::1"])),
+            ("b", at(&["10.0.0.2"])),
+            ("c", failed()),
+        ];
+        check(
+            &node(&two, None),
+            Rule::AllNames,
+            &["10.0.0.1", "fd00::1", "10.0.0.2"],
+        );
+    }
+
+    #[test]
+    fn port_alone_is_name_enough() {
+        check(
+            &node(&[], Some(("a", at(&["10.0.0.1"])))),
+            Rule::AllNames,
+            &["10.0.0.1"],
+        );
+        check(&node(&[], Some(("a", failed()))), Rule::AllNames, &[]);
+        check(&node(&[], Some(("a", Known::Pending))), Rule::AllNames, &[]);
+    }
+
+    #[test]
+    fn port_is_one_of_the_names() {
+        let names = [("a", at(&["10.0.0.1"])), ("a2", at(&["10.0.1.1"]))];
+        check(
+            &node(&names, Some(("A", failed()))),
+            Rule::AllNames,
+            &["10.0.0.1", "10.0.1.1"],
+        );
+        let port = Some(("alias", at(&["10.0.1.1", "fd00::1"])));
+        check(
+            &node(&names, port),
+            Rule::AllNames,
+            &["10.0.0.1", "10.0.1.1", "fd00::1"],
+        );
+    }
+
+    #[test]
+    fn a_device_for_a_that_is_asked_about_b_does_not_believe_a() {
+        let names = [("a", at(&["10.0.0.1"]))];
+        let asked = node(&names, Some(("b", at(&["10.0.0.2"]))));
+        check(&asked, Rule::PortAlone, &["10.0.0.2"]);
+        let warning = asked.warning(&Rule::PortAlone).unwrap();
+        assert!(warning.contains("pcmk_host_map"), "{warning}");
+        check(
+            &node(&[("n4", failed())], Some(("x", at(&["127.0.0.4"])))),
+            Rule::PortAlone,
+            &["127.0.0.4"],
+        );
+    }
+
+    #[test]
+    fn an_unknown_port_leaves_the_names_and_a_warning() {
+        let names = [("a", at(&["10.0.0.1"]))];
+        check(
+            &node(&names, Some(("b", Known::Pending))),
+            Rule::PortPending,
+            &[],
+        );
+        let mut asked = node(&names, Some(("b", failed())));
+        check(&asked, Rule::PortUnknown, &["10.0.0.1"]);
+        assert!(asked.warning(&Rule::PortUnknown).is_some());
+        asked.learn("b", &at(&["10.0.0.2"]));
+        check(&asked, Rule::PortAlone, &["10.0.0.2"]);
+        asked.learn("b", &failed());
+        check(&asked, Rule::PortAlone, &["10.0.0.2"]);
+    }
+
+    fn any_known() -> impl Strategy<Value = Known> {
+        prop_oneof![
+            Just(Known::Pending),
+            Just(failed()),
+            prop::collection::vec(1u8..6, 1..4).prop_map(|ends| {
+                Known::At(
+                    ends.iter()
+                        .map(|e| format!("10.0.0.{e}").parse().unwrap())
+                        .collect(),
+                )
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_known_port_that_is_another_node_is_never_overruled(
+            names in prop::collection::vec(any_known(), 0..4), port in any_known()
+        ) {
+            let nodename: Vec<_> = names.iter().map(|known| ("n", known.clone())).collect();
+            let node = node(&nodename, Some(("p", port.clone())));
+            let believed = node.believed();
+            if let Known::At(port_at) = &port {
+                let port_at: BTreeSet<_> = port_at.iter().copied().collect();
+                prop_assert!(port_at.is_subset(&believed.addresses));
+                let named: BTreeSet<_> = names.iter().filter_map(|k| match k {
+                    Known::At(a) => Some(a.clone()),
+                    Known::Pending | Known::Failed(_) => None,
+                }).flatten().collect();
+                if port_at.is_disjoint(&named) {
+                    prop_assert_eq!(believed.addresses, port_at);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Datagrams in: one UDP port for IPv4 and IPv6, each datagram whole and with its true age.
+
+use std::io::{self, IoSliceMut};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use fence_kdump_core::{DecodeError, Instant, Message, decode};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
+    getsockname, recvmsg, setsockopt, socket, sockopt,
+};
+use nix::sys::time::TimeSpec;
+use thiserror::Error;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::address::Address;
+use crate::clock::Reading;
+use crate::dating::Dating;
+use crate::sys::watch;
+
+/// Room for the largest datagram that UDP has, so that none is cut and a message with more behind it
+/// is never taken for a message.
+const LARGEST: usize = 65536;
+
+/// What the kernel may keep for us while we do not run, in bytes: some 5,000 small datagrams.
+const QUEUE: usize = 4 * 1024 * 1024;
+
+/// How many datagrams are read before anything else gets its turn.
+pub const BATCH: usize = 64;
+
+/// One datagram. What was no message has left nothing behind but the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Datagram {
+    /// When it arrived at this host, or earlier when that is in doubt.
+    pub received_at: Instant,
+    /// Where it came from.
+    pub from: Address,
+    /// What it said.
+    pub said: Result<Message, DecodeError>,
+}
+
+/// Why the port cannot be listened on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PortError {
+    /// Another program has it.
+    #[error("UDP port {0} is in use by another program")]
+    InUse(u16),
+    /// Anything else.
+    #[error("UDP port {port}: {error}")]
+    Refused {
+        /// Which port.
+        port: u16,
+        /// The kernel's reason.
+        error: io::Error,
+    },
+}
+
+/// A UDP port, open.
+#[derive(Debug)]
+pub struct Port {
+    fd: AsyncFd<OwnedFd>,
+    dating: Dating,
+    buffer: Vec<u8>,
+}
+
+/// What reading came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queue {
+    /// Nothing is left.
+    Empty,
+    /// There may be more.
+    More,
+}
+
+fn new_socket(port: u16) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let open = |family| socket(family, SockType::Datagram, flags, None);
+    let dual = open(AddressFamily::Inet6).and_then(|fd| {
+        setsockopt(&fd, sockopt::Ipv6V6Only, &false)?;
+        prepare(&fd)?;
+        let any = SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0);
+        bind(fd.as_raw_fd(), &SockaddrStorage::from(any))?;
+        Ok(fd)
+    });
+    match dual {
+        // A host without IPv6.
+        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL | Errno::EPROTONOSUPPORT) => {
+            let fd = open(AddressFamily::Inet)?;
+            prepare(&fd)?;
+            let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            bind(fd.as_raw_fd(), &SockaddrStorage::from(any))?;
+            Ok(fd)
+        }
+        other => other,
+    }
+}
+
+fn prepare(fd: &OwnedFd) -> nix::Result<()> {
+    // Before binding: no datagram may come in without a stamp.
+    setsockopt(fd, sockopt::ReceiveTimestampns, &true)?;
+    // Beyond the host's limit only with CAP_NET_ADMIN; a smaller queue is no reason to stop.
+    let _ = setsockopt(fd, sockopt::RcvBufForce, &QUEUE)
+        .or_else(|_| setsockopt(fd, sockopt::RcvBuf, &QUEUE));
+    Ok(())
+}
+
+impl Port {
+    /// Opens the port on every address of this host, for IPv4 and IPv6 alike, or for IPv4 alone on a
+    /// host without IPv6. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When another program holds the port, or the kernel refuses it.
+    pub fn open(port: u16) -> Result<Self, PortError> {
+        let opened_at = Reading::take();
+        let fd = new_socket(port).map_err(|error| match error {
+            Errno::EADDRINUSE => PortError::InUse(port),
+            error => PortError::Refused {
+                port,
+                error: error.into(),
+            },
+        })?;
+        Self::with(fd, Dating::new(opened_at.now, opened_at))
+            .map_err(|error| PortError::Refused { port, error })
+    }
+
+    /// Goes on reading from a socket that another process opened and handed over. Whatever is in its
+    /// queue arrived after `emptied`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When it is no socket bound to `port`, or the runtime cannot take it.
+    pub fn inherit(fd: OwnedFd, port: u16, emptied: Instant, then: Reading) -> io::Result<Self> {
+        let bound: SockaddrStorage = getsockname(fd.as_raw_fd())?;
+        if source(&bound).map(|address| address.port()) != Some(port) {
+            return Err(io::Error::other(format!("not a socket of UDP port {port}")));
+        }
+        Self::with(fd, Dating::new(emptied, then))
+    }
+
+    fn with(fd: OwnedFd, dating: Dating) -> io::Result<Self> {
+        Ok(Self {
+            fd: watch(fd)?,
+            dating,
+            buffer: vec![0; LARGEST],
+        })
+    }
+
+    /// The socket, to be shared with another process.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        use std::os::fd::AsFd;
+        self.fd.get_ref().as_fd()
+    }
+
+    /// Whatever will still be read arrived after this.
+    #[must_use]
+    pub fn emptied(&self) -> Instant {
+        self.dating.since()
+    }
+
+    /// Waits until there may be something to read. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the runtime is shutting down.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.fd
+            .readable()
+            .await
+            .map(|mut guard| guard.retain_ready())
+    }
+
+    /// Reads at most [`BATCH`] datagrams, in the order of their arrival, and hands each to `take`.
+    ///
+    /// # Errors
+    /// When the kernel reports an error of the socket; reading may go on afterwards.
+    pub fn read(&mut self, mut take: impl FnMut(Datagram)) -> io::Result<Queue> {
+        for _ in 0..BATCH {
+            let before = Reading::take();
+            let buffer = &mut self.buffer;
+            let received = self.fd.try_io(Interest::READABLE, |fd| receive(fd, buffer));
+            match received {
+                Ok(Received { from, stamp, said }) => {
+                    let received_at = self.dating.date(stamp, Reading::take());
+                    // Only IP sockets come here, and they always name their source.
+                    let Some(from) = from.map(Address::of_source) else {
+                        continue;
+                    };
+                    take(Datagram {
+                        received_at,
+                        from,
+                        said,
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.dating.emptied(before);
+                    return Ok(Queue::Empty);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Queue::More)
+    }
+}
+
+struct Received {
+    from: Option<SocketAddr>,
+    stamp: Option<i64>,
+    said: Result<Message, DecodeError>,
+}
+
+fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = nix::cmsg_space!(TimeSpec);
+    let (length, from, stamp, cut) = {
+        let mut slices = [IoSliceMut::new(buffer)];
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let message =
+            recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
+        let stamp = message.cmsgs().ok().and_then(|mut all| all.find_map(stamp));
+        let from = message.address.as_ref().and_then(source);
+        (
+            message.bytes,
+            from,
+            stamp,
+            message.flags.contains(MsgFlags::MSG_TRUNC),
+        )
+    };
+    let bytes = buffer.get(..length).unwrap_or_default();
+    let said = match decode(bytes) {
+        // Cannot be, with a buffer of this size; but what was cut is never a whole message.
+        Ok(_) if cut => Err(DecodeError::TrailingBytes { extra: LARGEST }),
+        said => said,
+    };
+    Ok(Received { from, stamp, said })
+}
+
+fn stamp(message: ControlMessageOwned) -> Option<i64> {
+    match message {
+        ControlMessageOwned::ScmTimestampns(time) => Some(
+            time.tv_sec()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(time.tv_nsec()),
+        ),
+        _ => None,
+    }
+}
+
+fn source(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = address
+        .as_sockaddr_in()
+        .map(|v4| SocketAddr::from((v4.ip(), v4.port())));
+    v4.or_else(|| {
+        let v6 = address.as_sockaddr_in6()?;
+        Some(SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use fence_kdump_core::{ByteOrder, encode};
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    fn port_of(port: &Port) -> u16 {
+        let bound: SockaddrStorage = getsockname(port.as_fd().as_raw_fd()).unwrap();
+        source(&bound).unwrap().port()
+    }
+
+    #[tokio::test]
+    async fn both_families_whole_datagrams_and_their_true_age() {
+        let mut port = Port::open(0).unwrap();
+        let number = port_of(&port);
+        let v4 = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let hello = encode(ByteOrder::NATIVE);
+        let before = clock::now();
+        v4.send_to(&hello, ("127.0.0.1", number)).unwrap();
+        v4.send_to(&[], ("127.0.0.1", number)).unwrap();
+        let mut long = vec![0; 60_000];
+        long.splice(..8, hello);
+        v4.send_to(&long, ("127.0.0.1", number)).unwrap();
+        let after = clock::now();
+        std::thread::sleep(Duration::from_millis(300));
+        port.readable().await.unwrap();
+        let mut heard = Vec::new();
+        assert_eq!(
+            port.read(|datagram| heard.push(datagram)).unwrap(),
+            Queue::Empty
+        );
+        let [first, empty, too_long] = heard.as_slice() else {
+            panic!("{heard:?}");
+        };
+        assert_eq!(first.from.to_string(), "127.0.0.1");
+        assert!(first.said.is_ok());
+        assert!(
+            (before..=after).contains(&first.received_at),
+            "not when it was read"
+        );
+        assert_eq!(empty.said, Err(DecodeError::Empty));
+        assert_eq!(
+            too_long.said,
+            Err(DecodeError::TrailingBytes { extra: 59_992 })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_is_not_of_the_port_is_not_inherited() {
+        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let error = Port::inherit(other.into(), 1, clock::now(), Reading::take()).unwrap_err();
+        assert!(error.to_string().contains("UDP port 1"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_told() {
+        let port = Port::open(0).unwrap();
+        let again = Port::open(port_of(&port));
+        assert!(matches!(again, Err(PortError::InUse(_))), "{again:?}");
+    }
+}
