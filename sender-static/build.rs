@@ -1,0 +1,57 @@
+//! Tells the linker how the program is put together: static, no start files, no library, its own
+//! entry symbol. The arguments go to the program alone; the library and its tests link as usual.
+//!
+//! The same list is said in two dialects: to a C compiler that drives the linker, or to the linker
+//! itself (`rust-lld` for foreign targets, see `.cargo/config.toml`).
+
+use std::env;
+use std::path::Path;
+
+/// What a C compiler has to be told before it leaves its own start files and libraries out.
+const COMPILER: [&str; 4] = ["-nostartfiles", "-nostdlib", "-static", "-no-pie"];
+/// The same for a linker that is called directly: it adds nothing of its own.
+const LINKER: [&str; 2] = ["-static", "-no-pie"];
+
+/// What the linker itself is told, and why.
+const LAYOUT: [&str; 6] = [
+    // Our own name: the musl target brings a `_start` that wants a libc behind it.
+    "--entry=fence_kdump_entry",
+    "--gc-sections",
+    // A note nobody reads in a crash kernel.
+    "--build-id=none",
+    // Nothing is relocated at start, so there is nothing to protect afterwards.
+    "-znorelro",
+    // Headers, code and constants share pages: 12 KiB less in the file.
+    "-znoseparate-code",
+    // Unwinding does not exist here; the table to search it with is not needed either.
+    "--no-eh-frame-hdr",
+];
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=layout.ld");
+    if env::var_os("CARGO_FEATURE_STATIC_BIN").is_none() {
+        return;
+    }
+    let linker = env::var("RUSTC_LINKER").unwrap_or_default();
+    let linker = Path::new(&linker)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let direct = linker.ends_with("lld") || linker == "ld" || linker.ends_with("-ld");
+    if direct {
+        LINKER
+            .iter()
+            .chain(&LAYOUT)
+            .for_each(|argument| tell(argument));
+    } else {
+        COMPILER.iter().for_each(|argument| tell(argument));
+        LAYOUT
+            .iter()
+            .for_each(|argument| tell(&format!("-Wl,{argument}")));
+    }
+}
+
+fn tell(argument: &str) {
+    println!("cargo:rustc-link-arg-bins={argument}");
+}

@@ -1,0 +1,297 @@
+//! Addresses given by number, in every form that getaddrinfo(3) takes.
+
+use crate::text::{number, pieces};
+
+/// Where a message can go: an address, and the interface that a link-local one means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The address in the form of IPv6; one of IPv4 is mapped into it (RFC 4291, 2.5.5.2). So the
+    /// same address is the same whichever way it was written, and one of IPv4 in IPv6 clothes
+    /// needs no IPv6 in the kernel.
+    ip: [u8; 16],
+    /// What stood behind `%`.
+    pub zone: Zone,
+}
+
+/// An interface by name or by number. A name is looked up whenever a message is sent, since in a
+/// crash kernel the interface may appear after the sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Zone {
+    /// Zero bytes behind the name, one of them at least; all zero when there is no zone.
+    name: [u8; Self::LENGTH],
+}
+
+impl Zone {
+    /// `IFNAMSIZ`: the longest name has one byte less.
+    const LENGTH: usize = 16;
+
+    /// Takes the name of an interface, `None` when no interface can have that name.
+    pub fn new(text: &[u8]) -> Option<Self> {
+        if text.is_empty() || text.len() >= Self::LENGTH {
+            return None;
+        }
+        let mut name = [0; Self::LENGTH];
+        for (to, from) in name.iter_mut().zip(text) {
+            *to = *from;
+        }
+        Some(Self { name })
+    }
+
+    /// The name as the kernel takes it.
+    pub fn name(&self) -> [u8; Self::LENGTH] {
+        self.name
+    }
+
+    /// The name without what fills it up.
+    pub fn text(&self) -> &[u8] {
+        pieces(&self.name, 0).next().unwrap_or_default()
+    }
+
+    /// The number of the interface when that is what was given; 0 for no zone at all.
+    pub fn number(&self) -> Option<u32> {
+        match self.text() {
+            [] => Some(0),
+            text => number(text, 10),
+        }
+    }
+}
+
+impl Address {
+    /// An IPv4 address.
+    pub const fn v4([a, b, c, d]: [u8; 4]) -> Self {
+        Self::v6([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// An IPv6 address, or an IPv4 one mapped into it, without a zone.
+    pub const fn v6(ip: [u8; 16]) -> Self {
+        Self {
+            ip,
+            zone: Zone {
+                name: [0; Zone::LENGTH],
+            },
+        }
+    }
+
+    /// The four bytes of an IPv4 address.
+    pub fn as_v4(&self) -> Option<[u8; 4]> {
+        match self.ip {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => Some([a, b, c, d]),
+            _ => None,
+        }
+    }
+
+    /// The bytes of the address in the form of IPv6.
+    pub fn as_v6(&self) -> [u8; 16] {
+        self.ip
+    }
+
+    /// Reads an IPv4 address in any form of inet_aton(3) (`127.1`, `0x7f000001`), or an IPv6
+    /// address with or without `%zone`. `None` for anything else: it is a name.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        if let Some(ip) = parse_v4(text) {
+            return Some(Self::v4(ip.to_be_bytes()));
+        }
+        let mut parts = pieces(text, b'%');
+        let mut address = Self::v6(parse_v6(parts.next()?)?);
+        if let Some(zone) = parts.rest() {
+            address.zone = Zone::new(zone)?;
+        }
+        Some(address)
+    }
+}
+
+/// One to four numbers, each decimal, octal (`0…`) or hexadecimal (`0x…`); the last one fills all
+/// the bytes that are left.
+fn parse_v4(text: &[u8]) -> Option<u32> {
+    let mut address = 0u32;
+    let mut shift = 32u32;
+    let mut parts = pieces(text, b'.');
+    while let Some(part) = parts.next() {
+        let value = match part {
+            [b'0', b'x' | b'X', digits @ ..] => number(digits, 16),
+            [b'0', ..] => number(part, 8),
+            _ => number(part, 10),
+        }?;
+        if parts.rest().is_none() {
+            let fits = value.checked_shr(shift).unwrap_or(0) == 0;
+            return fits.then_some(address | value);
+        }
+        shift = shift.wrapping_sub(8);
+        if value > 0xff || shift == 0 {
+            return None;
+        }
+        address |= value.wrapping_shl(shift);
+    }
+    None
+}
+
+/// RFC 4291, section 2.2: eight groups, `::` for a run of zero groups, the last two groups also
+/// as an IPv4 address.
+fn parse_v6(text: &[u8]) -> Option<[u8; 16]> {
+    // A `::` at either end makes two empty pieces where one in the middle makes one.
+    let mut body = text;
+    if text.starts_with(b"::") {
+        body = body.get(1..)?;
+    }
+    if text.ends_with(b"::") {
+        body = body.split_last()?.1;
+    }
+    let mut ip = [0u8; 16];
+    let mut used = 0usize;
+    let mut gap = None;
+    let mut put = |used: &mut usize, byte: u32| {
+        *ip.get_mut(*used)? = byte as u8;
+        *used = used.wrapping_add(1);
+        Some(())
+    };
+    let mut groups = pieces(body, b':');
+    while let Some(group) = groups.next() {
+        if group.is_empty() {
+            if gap.replace(used).is_some() {
+                return None;
+            }
+        } else if groups.rest().is_none() && group.contains(&b'.') {
+            for part in pieces(group, b'.') {
+                if part.len() > 3 || part.starts_with(b"0") && part.len() > 1 {
+                    return None;
+                }
+                put(&mut used, number(part, 10).filter(|part| *part <= 0xff)?)?;
+            }
+            if pieces(group, b'.').count() != 4 {
+                return None;
+            }
+        } else {
+            let value = number(group, 16).filter(|_| group.len() <= 4)?;
+            put(&mut used, value >> 8)?;
+            put(&mut used, value)?;
+        }
+    }
+    let Some(gap) = gap else {
+        return (used == 16).then_some(ip);
+    };
+    if used == 16 || text.is_empty() {
+        return None;
+    }
+    // What stands behind the gap moves to the end.
+    let mut to = 16usize;
+    while used > gap {
+        used = used.wrapping_sub(1);
+        to = to.wrapping_sub(1);
+        let byte = core::mem::take(ip.get_mut(used)?);
+        *ip.get_mut(to)? = byte;
+    }
+    Some(ip)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::{Ipv4Addr, Ipv6Addr};
+    use proptest::prelude::*;
+
+    fn v4(text: &str) -> Option<Ipv4Addr> {
+        parse_v4(text.as_bytes()).map(Ipv4Addr::from_bits)
+    }
+
+    #[test]
+    fn every_form_of_inet_aton() {
+        let same = [
+            ("127.1", "127.0.0.1"),
+            ("0x7f.1", "127.0.0.1"),
+            ("0177.0.0.1", "127.0.0.1"),
+            ("2130706433", "127.0.0.1"),
+            ("10.1.258", "10.1.1.2"),
+            ("10.66051", "10.1.2.3"),
+            ("0", "0.0.0.0"),
+            ("0xffffffff", "255.255.255.255"),
+            ("1.2.3.4", "1.2.3.4"),
+        ];
+        for (given, meant) in same {
+            assert_eq!(v4(given), Some(meant.parse().unwrap()), "{given}");
+        }
+        for not in [
+            "",
+            ".",
+            "1.",
+            ".1",
+            "1..2",
+            "1.2.3.4.",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1.2.3.256",
+            "1.2.65536",
+            "1.16777216",
+            "4294967296",
+            "08",
+            "0x",
+            "0xg",
+            "1.2.3.4 ",
+            " 1.2.3.4",
+            "-1",
+            "+1",
+            "1a",
+            "node",
+            "::1",
+        ] {
+            assert_eq!(v4(not), None, "{not}");
+        }
+    }
+
+    #[test]
+    fn zones() {
+        let zone = |text: &str| Address::parse(text.as_bytes()).map(|address| address.zone);
+        assert_eq!(zone("fe80::1"), Some(Zone::default()));
+        assert_eq!(zone("fe80::1").unwrap().number(), Some(0));
+        assert_eq!(zone("fe80::1%7").unwrap().number(), Some(7));
+        let named = zone("fe80::1%eth0").unwrap();
+        assert_eq!((named.number(), named.text()), (None, &b"eth0"[..]));
+        assert_eq!(named.name(), *b"eth0\0\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(zone("fe80::1%abcdefghijklmno").unwrap().text().len(), 15);
+        for not in [
+            "fe80::1%",
+            "fe80::1%abcdefghijklmnop",
+            "127.0.0.1%lo",
+            "%lo",
+            "fe80::1%a\0b",
+        ] {
+            assert_eq!(zone(not), None, "{not}");
+        }
+    }
+
+    #[test]
+    fn v4_in_v6_is_v4() {
+        assert_eq!(Address::parse(b"::ffff:10.0.0.1"), Address::parse(b"10.1"));
+        assert_eq!(
+            Address::parse(b"10.1").unwrap().as_v4(),
+            Some([10, 0, 0, 1])
+        );
+        assert_eq!(Address::parse(b"::1").unwrap().as_v4(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_address_or_not(text in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Address::parse(&text);
+        }
+
+        /// `std` is the judge of what is an IPv6 address.
+        #[test]
+        fn v6_as_std_reads_it(text in "[0-9a-fA-F:.]{0,45}|([0-9a-f]{0,5}:){1,9}([0-9a-f]{0,4}|[0-9]{1,3}(\\.[0-9]{1,3}){3})") {
+            prop_assert_eq!(parse_v6(text.as_bytes()).map(Ipv6Addr::from), text.parse().ok(), "{}", text);
+        }
+
+        #[test]
+        fn v6_round_trip(bits: u128, zeros in 0u32..128) {
+            let ip = Ipv6Addr::from_bits(bits.checked_shr(zeros).unwrap_or(0));
+            prop_assert_eq!(parse_v6(ip.to_string().as_bytes()), Some(ip.octets()));
+        }
+
+        #[test]
+        fn v4_round_trip(bits: u32) {
+            let ip = Ipv4Addr::from_bits(bits);
+            prop_assert_eq!(parse_v4(ip.to_string().as_bytes()), Some(bits));
+            let hexadecimal = format!("{bits:#x}");
+            prop_assert_eq!(parse_v4(hexadecimal.as_bytes()), Some(bits));
+        }
+    }
+}

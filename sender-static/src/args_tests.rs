@@ -1,0 +1,225 @@
+use super::*;
+use proptest::prelude::*;
+
+fn words<'a>(line: &'a [&'a str]) -> std::vec::Vec<Result<Word<'a>, Wrong<'a>>> {
+    Words::new(line.iter().map(|word| word.as_bytes())).collect()
+}
+
+/// Options and nodes, or the first thing that is wrong.
+fn read<'a>(line: &'a [&'a str]) -> Result<(Options<'a>, std::vec::Vec<&'a str>), Wrong<'a>> {
+    let (mut options, mut nodes) = (Options::default(), std::vec::Vec::new());
+    for word in words(line) {
+        match word? {
+            Word::Node(node) => nodes.push(std::str::from_utf8(node).unwrap()),
+            Word::Option(name, value) => {
+                options.take(name, value)?;
+            }
+        }
+    }
+    Ok((options, nodes))
+}
+
+#[test]
+fn options_and_nodes_mix() {
+    let (options, nodes) = read(&[
+        "a",
+        "-c",
+        "3",
+        "b",
+        "-p7411",
+        "--inter=5",
+        "--fam",
+        "IPv6",
+        "-",
+        "--",
+        "-v",
+        "--",
+    ])
+    .unwrap();
+    assert_eq!(nodes, ["a", "b", "-", "-v", "--"]);
+    assert_eq!((options.port, options.family), (7411, Family::V6));
+    assert_eq!(
+        (options.cadence.count, options.cadence.interval),
+        (3, Millis(5000))
+    );
+    assert_eq!(options.verbose, 0);
+}
+
+#[test]
+fn the_stock_tools_abbreviations_stay_unambiguous() {
+    let stock = [
+        "ipport", "family", "count", "interval", "verbose", "version", "help",
+    ];
+    let (mut unambiguous, mut ambiguous) = (0, 0);
+    for name in stock {
+        for length in 1..=name.len() {
+            let short = &name[..length];
+            let meant = stock.iter().filter(|name| name.starts_with(short)).count();
+            let word = format!("--{short}");
+            let line = [word.as_str(), "1"];
+            match words(&line)[0] {
+                Ok(Word::Option(found, _)) => {
+                    assert_eq!((meant, found.text()), (1, name), "{word}");
+                    unambiguous += 1;
+                }
+                Err(Wrong::Ambiguous(given)) => {
+                    assert!(meant > 1 && given == short.as_bytes(), "{word}");
+                    ambiguous += 1;
+                }
+                other => panic!("{word}: {other:?}"),
+            }
+        }
+    }
+    assert_eq!((unambiguous, ambiguous), (35, 8));
+}
+
+#[test]
+fn short_options_stick_together() {
+    let (options, nodes) = read(&["-v", "-vp9", "n", "-v2", "-c1"]).unwrap();
+    assert_eq!(
+        (options.verbose, options.port, &nodes[..]),
+        (2, 7410, &["n"][..])
+    );
+    assert_eq!(
+        words(&["-hV"]),
+        [
+            Ok(Word::Option(Name::Help, None)),
+            Ok(Word::Option(Name::Version, None))
+        ]
+    );
+    assert_eq!(
+        words(&["-vc1"]),
+        [Ok(Word::Option(Name::Verbose, Some(b"c1")))]
+    );
+}
+
+#[test]
+fn what_is_wrong_is_named() {
+    let wrong = |line: &'static [&'static str]| read(line).unwrap_err();
+    assert_eq!(wrong(&["-x"]), Wrong::Unknown(b"x"));
+    assert_eq!(wrong(&["--bogus=1"]), Wrong::Unknown(b"bogus"));
+    assert_eq!(wrong(&["--ver"]), Wrong::Ambiguous(b"ver"));
+    assert_eq!(wrong(&["--="]), Wrong::Ambiguous(b""));
+    assert_eq!(wrong(&["-c"]), Wrong::NoValue(Name::Count));
+    assert_eq!(wrong(&["--count"]), Wrong::NoValue(Name::Count));
+    assert_eq!(wrong(&["--help=1"]), Wrong::NeedlessValue(Name::Help));
+    for port in [
+        "0",
+        "65536",
+        "abc",
+        "-1",
+        "",
+        "99999999999999999999",
+        "0x10",
+    ] {
+        let line = ["-p", port];
+        assert_eq!(
+            read(&line).unwrap_err(),
+            Wrong::BadValue(Name::Port, port.as_bytes())
+        );
+    }
+    for interval in ["0", "-3", "x", "2147483648", "0.5", ""] {
+        let line = ["-i", interval];
+        assert_eq!(
+            read(&line).unwrap_err(),
+            Wrong::BadValue(Name::Interval, interval.as_bytes())
+        );
+    }
+    for (option, values) in [
+        ("count", &["-1", "2147483648"][..]),
+        ("family", &["ipv5", "", "ip"]),
+        ("ttl", &["0", "256", "x", "", "-1"]),
+        ("device", &["", "a-name-too-long-"]),
+        (
+            "burst",
+            &[
+                "",
+                ",",
+                "1,",
+                "x",
+                "1,1",
+                "2,1",
+                "0.1234",
+                "1.",
+                ".5",
+                "-1",
+                "3601",
+                "nonee",
+                "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
+            ],
+        ),
+    ] {
+        for value in values {
+            let word = format!("--{option}={value}");
+            let line = [word.as_str()];
+            let Err(Wrong::BadValue(name, text)) = read(&line) else {
+                panic!("{word}")
+            };
+            assert_eq!((name.text(), text), (option, value.as_bytes()));
+        }
+    }
+}
+
+#[test]
+fn numbers_by_their_leading_digits() {
+    let mut options = Options::default();
+    let mut take = |name, value: &'static str| options.take(name, Some(value.as_bytes())).unwrap();
+    assert_eq!(take(Name::Port, "7410x"), Understood::InPart);
+    assert_eq!(take(Name::Port, " +12"), Understood::Whole);
+    assert_eq!(take(Name::Interval, "5.5"), Understood::InPart);
+    assert_eq!(take(Name::Count, "x"), Understood::InPart);
+    assert_eq!(take(Name::Count, ""), Understood::InPart);
+    assert_eq!(take(Name::Count, "010"), Understood::Whole);
+    assert_eq!(take(Name::Verbose, "x"), Understood::InPart);
+    assert_eq!(take(Name::Verbose, "2"), Understood::Whole);
+    assert_eq!(take(Name::Family, "AUTO"), Understood::Whole);
+    assert_eq!((options.port, options.cadence.interval), (12, Millis(5000)));
+    assert_eq!((options.cadence.count, options.verbose), (10, 2));
+}
+
+#[test]
+fn bursts() {
+    let ms = |text: &str| {
+        burst(text.as_bytes())
+            .map(|burst| burst.iter().map(|at| at.0).collect::<std::vec::Vec<_>>())
+    };
+    assert_eq!(ms("none"), Some(vec![]));
+    assert_eq!(ms("0"), Some(vec![0]));
+    assert_eq!(ms("0,0.25,1.5,3600"), Some(vec![0, 250, 1500, 3_600_000]));
+    assert_eq!(ms("0.001,0.01,0.1"), Some(vec![1, 10, 100]));
+}
+
+proptest! {
+    #[test]
+    fn any_command_line_is_read(line in proptest::collection::vec("-{0,3}[a-zV=0-9. ,]{0,9}|--|-", 0..8)) {
+        let mut options = Options::default();
+        let mut seen = 0;
+        for word in Words::new(line.iter().map(|word| word.as_bytes())) {
+            seen += 1;
+            if let Ok(Word::Option(name, value)) = word {
+                let _ = options.take(name, value);
+            }
+        }
+        let letters: usize = line.iter().map(|word| word.len().max(1)).sum();
+        prop_assert!(seen <= letters);
+        prop_assert!(options.port > 0 && options.cadence.interval >= Millis(1000));
+
+    }
+
+    #[test]
+    fn any_bytes_are_a_value_or_not(value in proptest::collection::vec(any::<u8>(), 0..30)) {
+        for (_, _, _, name) in OPTIONS {
+            let _ = Options::default().take(name, Some(&value));
+        }
+    }
+
+    /// Nodes are found again whatever options stand around them.
+    #[test]
+    fn nodes_keep_their_order(nodes in proptest::collection::vec("[a-z0-9.:]{1,12}", 0..6), before in 0usize..6) {
+        let mut line: std::vec::Vec<&str> = nodes.iter().map(String::as_str).collect();
+        line.insert(before.min(line.len()), "-c1");
+        line.insert(before / 2 % (line.len() + 1), "--verbose");
+        let (_, found) = read(&line).unwrap();
+        prop_assert!(found.into_iter().eq(nodes.iter()), "{:?}", nodes);
+    }
+}

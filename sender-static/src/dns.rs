@@ -1,0 +1,414 @@
+//! DNS messages, RFC 1035: one question out, the addresses of an answer in.
+
+use heapless::Vec;
+
+use crate::address::Address;
+use crate::text::pieces;
+
+/// Before the question stand its number, flags, and how many records each section has.
+const HEADER: usize = 12;
+
+/// The longest question: header, a name of 255 bytes, type and class, and the EDNS record.
+pub const QUERY_MAX: usize = 12 + 255 + 4 + EDNS.len();
+
+/// The largest answer that is read, announced with [`EDNS`]; nothing of that size is fragmented.
+pub const REPLY_MAX: usize = 1232;
+
+/// RFC 6891: an OPT record that says how large an answer may be, [`REPLY_MAX`].
+const EDNS: [u8; 11] = [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0];
+
+/// Which addresses are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// IPv4, type A.
+    A,
+    /// IPv6, type AAAA (RFC 3596).
+    Aaaa,
+}
+
+impl Kind {
+    /// Both, in the order they are asked for.
+    pub const BOTH: [Self; 2] = [Self::A, Self::Aaaa];
+
+    const fn code(self) -> u16 {
+        match self {
+            Self::A => 1,
+            Self::Aaaa => 28,
+        }
+    }
+}
+
+/// A question, ready to be sent.
+pub type Query = Vec<u8, QUERY_MAX>;
+
+/// Asks for the addresses of `name`, followed by `domain` unless that is empty. `large` allows an
+/// answer of more than 512 bytes. `None` when no host can have that name: a label is empty or has
+/// more than 63 bytes, or the whole has more than 255.
+pub fn query(id: u16, name: &[u8], domain: &[u8], kind: Kind, large: bool) -> Option<Query> {
+    let mut query = Query::new();
+    let [id_high, id_low] = id.to_be_bytes();
+    // A standard query, recursion desired, one question; the EDNS record counts as additional.
+    let header = [id_high, id_low, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(large)];
+    put(&mut query, &header)?;
+    for part in [name, domain] {
+        let part = part.strip_suffix(b".").unwrap_or(part);
+        if part.is_empty() {
+            continue;
+        }
+        for label in pieces(part, b'.') {
+            if label.is_empty() || label.len() > 63 {
+                return None;
+            }
+            put(&mut query, &[label.len() as u8])?;
+            put(&mut query, label)?;
+        }
+    }
+    if query.len() == HEADER || query.len() >= HEADER + 255 {
+        return None;
+    }
+    let [kind_high, kind_low] = kind.code().to_be_bytes();
+    put(&mut query, &[0, kind_high, kind_low, 0, 1])?;
+    if large {
+        put(&mut query, &EDNS)?;
+    }
+    Some(query)
+}
+
+#[inline(never)]
+fn put(query: &mut Query, bytes: &[u8]) -> Option<()> {
+    query.extend_from_slice(bytes).ok()
+}
+
+/// What an answer means for the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// These are the addresses, or there are none of this kind.
+    Final,
+    /// There is more than fits into this answer.
+    Truncated,
+    /// This server could not or would not say: another one may.
+    Unhelpful,
+}
+
+/// The number that says which question a message belongs to.
+pub fn id(packet: &[u8]) -> Option<u16> {
+    Records(packet).number()
+}
+
+/// Reads `packet` as the answer to `query` about `kind`: what it means, and the addresses in it.
+/// `None` when it is none: too short, not a response, another number, or another question than
+/// the one that was asked.
+///
+/// Whose the addresses are is not asked: a resolver puts the whole chain of aliases into its
+/// answer (RFC 1034, 4.3.2), so every address in it belongs to the name at the chain's head.
+pub fn reply<'p>(packet: &'p [u8], query: &Query, kind: Kind) -> Option<(Meaning, Addresses<'p>)> {
+    let mut rest = Records(packet);
+    let id = rest.number()?;
+    let flags = rest.number()?;
+    let questions = rest.number()?;
+    let left = rest.number()?;
+    rest.take(4)?;
+    // The question comes back as it was sent, but perhaps in other letters.
+    let asked = query.get(HEADER..)?;
+    let asked = asked.strip_suffix(&EDNS).unwrap_or(asked);
+    let echoed = rest.take(asked.len())?;
+    if id != self::id(query)?
+        || flags & 0x8000 == 0
+        || questions != 1
+        || !echoed.eq_ignore_ascii_case(asked)
+    {
+        return None;
+    }
+    // RFC 1035, 4.1.1: no error, and no such name (3), are knowledge; the others are not.
+    let meaning = match flags & 0xf {
+        0 | 3 if flags & 0x200 != 0 => Meaning::Truncated,
+        0 | 3 => Meaning::Final,
+        _ => Meaning::Unhelpful,
+    };
+    Some((
+        meaning,
+        Addresses {
+            kind,
+            records: rest,
+            left,
+        },
+    ))
+}
+
+/// The addresses in an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses<'p> {
+    kind: Kind,
+    records: Records<'p>,
+    left: u16,
+}
+
+impl Iterator for Addresses<'_> {
+    type Item = Address;
+
+    fn next(&mut self) -> Option<Address> {
+        while self.left > 0 {
+            self.left = self.left.wrapping_sub(1);
+            let (code, data) = self.records.record()?;
+            if code != self.kind.code() {
+                continue;
+            }
+            match self.kind {
+                Kind::A => {
+                    if let Ok(ip) = data.try_into() {
+                        return Some(Address::v4(ip));
+                    }
+                }
+                Kind::Aaaa => {
+                    if let Ok(ip) = data.try_into() {
+                        return Some(Address::v6(ip));
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+/// What is still to be read of a message.
+#[derive(Clone, Copy, Debug)]
+struct Records<'p>(&'p [u8]);
+
+impl<'p> Records<'p> {
+    #[inline(never)]
+    fn take(&mut self, count: usize) -> Option<&'p [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    #[inline(never)]
+    fn number(&mut self) -> Option<u16> {
+        let (number, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u16::from_be_bytes(*number))
+    }
+
+    /// RFC 1035, 4.1.3: the type of a record and its data. Only the Internet's class is asked for.
+    fn record(&mut self) -> Option<(u16, &'p [u8])> {
+        self.name()?;
+        let code = self.number()?;
+        // Class, time to live.
+        self.take(6)?;
+        let length = self.number()?;
+        Some((code, self.take(length.into())?))
+    }
+
+    /// RFC 1035, 4.1.4: labels up to an empty one or up to a pointer. The pointer is stepped over
+    /// and never followed, so there is no loop that it could lead into.
+    fn name(&mut self) -> Option<()> {
+        loop {
+            let length = *self.take(1)?.first()?;
+            if length > 63 {
+                self.take(1)?;
+                return Some(());
+            }
+            if length == 0 {
+                return Some(());
+            }
+            self.take(length.into())?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ask(name: &str, domain: &str, kind: Kind) -> Option<Query> {
+        query(0x1234, name.as_bytes(), domain.as_bytes(), kind, false)
+    }
+
+    /// The bytes of RFC 1035's form, written out.
+    #[test]
+    fn a_question_on_the_wire() {
+        let expected = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\
+            \x05node1\x07example\x00\x00\x1c\x00\x01";
+        assert_eq!(ask("node1.example", "", Kind::Aaaa).unwrap(), expected);
+        assert_eq!(ask("node1.example.", "", Kind::Aaaa).unwrap(), expected);
+        assert_eq!(ask("node1", "example", Kind::Aaaa).unwrap(), expected);
+        assert_eq!(ask("node1", "example.", Kind::Aaaa).unwrap(), expected);
+        let large = query(0x1234, b"node1.example", b"", Kind::Aaaa, true).unwrap();
+        assert_eq!(large[..11], expected[..11]);
+        assert_eq!(large[11], 1);
+        assert_eq!(
+            &large[12..],
+            [&expected[12..], b"\0\0\x29\x04\xd0\0\0\0\0\0\0"].concat()
+        );
+    }
+
+    #[test]
+    fn names_that_no_host_has() {
+        let long = "a".repeat(64);
+        let longer = format!("{0}.{0}.{0}.{0}", "a".repeat(63));
+        for name in ["", ".", "a..b", ".a", long.as_str(), longer.as_str()] {
+            assert_eq!(ask(name, "", Kind::A), None, "{name}");
+        }
+        let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(61));
+        assert!(query(1, longest.as_bytes(), b"", Kind::A, true).is_some());
+        assert_eq!(ask(&longest, "a", Kind::A), None);
+    }
+
+    /// An answer to `query` with these records, each a name, a type and data.
+    fn answer(query: &Query, flags: u16, records: &[(&[u8], u16, &[u8])]) -> std::vec::Vec<u8> {
+        let mut packet = query.to_vec();
+        packet[2..4].copy_from_slice(&flags.to_be_bytes());
+        packet[6..8].copy_from_slice(&(records.len() as u16).to_be_bytes());
+        for (name, code, data) in records {
+            packet.extend_from_slice(name);
+            packet.extend_from_slice(&code.to_be_bytes());
+            packet.extend_from_slice(&[0, 1, 0, 0, 0, 60]);
+            packet.extend_from_slice(&(data.len() as u16).to_be_bytes());
+            packet.extend_from_slice(data);
+        }
+        packet
+    }
+
+    fn addresses(packet: &[u8], query: &Query, kind: Kind) -> std::vec::Vec<String> {
+        let (meaning, addresses) = reply(packet, query, kind).unwrap();
+        assert_eq!(meaning, Meaning::Final);
+        let ip = |at: Address| {
+            std::net::Ipv6Addr::from(at.as_v6())
+                .to_canonical()
+                .to_string()
+        };
+        addresses.map(ip).collect()
+    }
+
+    const POINTER: &[u8] = b"\xc0\x0c";
+
+    #[test]
+    fn every_address_behind_an_alias() {
+        let query = ask("node1.example", "", Kind::A).unwrap();
+        let packet = answer(
+            &query,
+            0x8180,
+            &[
+                (POINTER, 5, b"\x04host\xc0\x12"),
+                (b"\x04host\xc0\x12", 1, &[192, 0, 2, 1]),
+                (b"\x04host\x07example\0", 1, &[192, 0, 2, 2]),
+                (b"\x04host\x07example\0", 1, &[192, 0, 2]),
+                (POINTER, 28, &[0; 16]),
+                (POINTER, 1, &[192, 0, 2, 3]),
+            ],
+        );
+        assert_eq!(
+            addresses(&packet, &query, Kind::A),
+            ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+        );
+    }
+
+    #[test]
+    fn v6_addresses() {
+        let query = ask("NODE1", "", Kind::Aaaa).unwrap();
+        let mut packet = answer(&query, 0x8180, &[(POINTER, 28, &[0x20; 16])]);
+        packet[13..18].make_ascii_lowercase();
+        assert_eq!(
+            addresses(&packet, &query, Kind::Aaaa),
+            ["2020:2020:2020:2020:2020:2020:2020:2020"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_answer_to_the_question() {
+        let query = ask("node1", "", Kind::A).unwrap();
+        let good = answer(&query, 0x8180, &[(POINTER, 1, &[192, 0, 2, 1])]);
+        let parse = |packet: &[u8]| reply(packet, &query, Kind::A).map(|reply| reply.0);
+        assert_eq!(parse(&good), Some(Meaning::Final));
+        for (at, why) in [
+            (0, "another number"),
+            (1, "another number"),
+            (14, "another name"),
+            (20, "another type"),
+            (22, "another class"),
+            (5, "two questions"),
+        ] {
+            let mut other = good.clone();
+            other[at] ^= 0x11;
+            assert_eq!(parse(&other), None, "{why}");
+        }
+        assert_eq!(parse(&query), None, "our own question sent back");
+        for length in 0..23 {
+            assert_eq!(parse(&good[..length]), None, "cut off after {length}");
+        }
+    }
+
+    #[test]
+    fn what_an_answer_means() {
+        let query = ask("node1", "", Kind::A).unwrap();
+        for (flags, meaning) in [
+            (0x8180, Meaning::Final),
+            (0x8183, Meaning::Final),
+            (0x8380, Meaning::Truncated),
+            (0x8182, Meaning::Unhelpful),
+            (0x8185, Meaning::Unhelpful),
+            (0x8181, Meaning::Unhelpful),
+        ] {
+            let packet = answer(&query, flags, &[]);
+            assert_eq!(
+                reply(&packet, &query, Kind::A).unwrap().0,
+                meaning,
+                "{flags:x}"
+            );
+        }
+    }
+
+    #[test]
+    fn pointers_in_a_circle_are_stepped_over() {
+        let query = ask("node1", "", Kind::A).unwrap();
+        let here = 12 + 7 + 4;
+        let circle = [0xc0, here as u8];
+        let packet = answer(
+            &query,
+            0x8180,
+            &[
+                (&circle, 5, &circle),
+                (&circle, 1, &[192, 0, 2, 1]),
+                (POINTER, 1, &[192, 0, 2, 2]),
+            ],
+        );
+        assert_eq!(
+            addresses(&packet, &query, Kind::A),
+            ["192.0.2.1", "192.0.2.2"]
+        );
+    }
+
+    #[test]
+    fn more_records_promised_than_there_are() {
+        let query = ask("node1", "", Kind::A).unwrap();
+        let mut packet = answer(&query, 0x8180, &[(POINTER, 1, &[192, 0, 2, 1])]);
+        packet[6..8].copy_from_slice(&[0xff, 0xff]);
+        assert_eq!(addresses(&packet, &query, Kind::A), ["192.0.2.1"]);
+        packet.truncate(packet.len() - 1);
+        assert_eq!(addresses(&packet, &query, Kind::A), [""; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer_or_not(garbage in proptest::collection::vec(any::<u8>(), 0..REPLY_MAX), keep in 0usize..40) {
+            let query = ask("node1", "", Kind::A).unwrap();
+            let mut packet = answer(&query, 0x8180, &[]);
+            packet.truncate(keep);
+            packet.extend_from_slice(&garbage);
+            if let Some(count) = packet.get_mut(6..8) {
+                count.copy_from_slice(&[0xff, 0xff]);
+            }
+            if let Some((_, addresses)) = reply(&packet, &query, Kind::A) {
+                prop_assert!(addresses.count() <= packet.len() / 11);
+            }
+        }
+
+        #[test]
+        fn any_name_is_asked_for_or_not(name in proptest::collection::vec(any::<u8>(), 0..300), domain in "[a-z.]{0,80}", large: bool) {
+            if let Some(query) = query(7, &name, domain.as_bytes(), Kind::Aaaa, large) {
+                prop_assert!(reply(&answer(&query, 0x8180, &[]), &query, Kind::Aaaa).is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! `/etc/resolv.conf`, resolv.conf(5).
+
+use heapless::Vec;
+
+use crate::address::Address;
+use crate::schedule::Millis;
+use crate::text::{Words, number, pieces, words};
+
+/// How many servers are asked. The C library stops at three.
+pub const SERVERS: usize = 8;
+
+/// What resolv.conf(5) says about how to ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Who is asked: all of them at the same time.
+    pub servers: Vec<Address, SERVERS>,
+    /// How many dots make a name one that is asked for as it is before the search list is tried.
+    pub dots: u32,
+    /// How long an answer is waited for.
+    pub timeout: Millis,
+    /// How often a question is repeated that nobody answers.
+    pub attempts: u32,
+}
+
+impl Settings {
+    /// What is true without a file.
+    pub const DEFAULT: Self = Self {
+        servers: Vec::new(),
+        dots: 1,
+        timeout: Millis::seconds(5),
+        attempts: 2,
+    };
+
+    /// Reads `text`. What it does not say, or says in a way that makes no sense, stays at the
+    /// defaults of resolv.conf(5); without any server the one on this machine is asked.
+    pub fn parse(text: &[u8]) -> Self {
+        let mut settings = Self::DEFAULT;
+        for line in pieces(text, b'\n') {
+            let mut words = words(line);
+            match words.next() {
+                Some(b"nameserver") => {
+                    if let Some(server) = words.next().and_then(Address::parse) {
+                        // One more than can be asked changes nothing.
+                        let _ = settings.servers.push(server);
+                    }
+                }
+                Some(b"options") => settings.options(words),
+                _ => {}
+            }
+        }
+        if settings.servers.is_empty() {
+            let _ = settings.servers.push(Address::v4([127, 0, 0, 1]));
+        }
+        settings
+    }
+
+    fn options(&mut self, words: Words<'_>) {
+        for word in words {
+            let mut parts = pieces(word, b':');
+            let name = parts.next();
+            let Some(value) = parts.rest().and_then(|value| number(value, 10)) else {
+                continue;
+            };
+            match name {
+                Some(b"ndots") => self.dots = value.min(15),
+                Some(b"timeout") => self.timeout = Millis::seconds(value.clamp(1, 30)),
+                Some(b"attempts") => self.attempts = value.clamp(1, 5),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The domains to try behind a short name: those of the last `search` or `domain` line.
+pub fn search(text: &[u8]) -> Words<'_> {
+    let mut list = words(&[]);
+    for line in pieces(text, b'\n') {
+        let mut words = words(line);
+        if let Some(b"search" | b"domain") = words.next() {
+            list = words;
+        }
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn servers(text: &str) -> std::vec::Vec<String> {
+        let settings = Settings::parse(text.as_bytes());
+        let ip = |server: &Address| std::net::Ipv6Addr::from(server.as_v6()).to_canonical();
+        settings
+            .servers
+            .iter()
+            .map(|server| ip(server).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn servers_of_both_families() {
+        let text = "nameserver 192.0.2.1\n  nameserver\t2001:db8::53 # the other\n;nameserver 9.9.9.9\n#nameserver 8.8.8.8\nnameserver nonsense\nnameserver";
+        assert_eq!(servers(text), ["192.0.2.1", "2001:db8::53"]);
+        assert_eq!(servers(""), ["127.0.0.1"]);
+        assert_eq!(servers(&"nameserver 192.0.2.1\n".repeat(20)).len(), SERVERS);
+    }
+
+    #[test]
+    fn link_local_servers_keep_their_interface() {
+        let settings = Settings::parse(b"nameserver fe80::1%eth0");
+        assert_eq!(settings.servers[0].zone.text(), b"eth0");
+    }
+
+    #[test]
+    fn options_within_their_ranges() {
+        let settings = Settings::parse(
+            b"options timeout:2 rotate attempts:1\noptions ndots:3 timeout:x timeout:99999999999 edns0 :",
+        );
+        assert_eq!(
+            (settings.timeout, settings.attempts, settings.dots),
+            (Millis::seconds(2), 1, 3)
+        );
+        let settings = Settings::parse(b"options timeout:2000000 attempts:77 ndots:99");
+        assert_eq!(
+            (settings.timeout, settings.attempts, settings.dots),
+            (Millis::seconds(30), 5, 15)
+        );
+        let settings = Settings::parse(b"options timeout:0 attempts:0");
+        assert_eq!(
+            (settings.timeout, settings.attempts),
+            (Millis::seconds(1), 1)
+        );
+        let settings = Settings::parse(b"");
+        assert_eq!(
+            (settings.timeout, settings.attempts, settings.dots),
+            (Millis::seconds(5), 2, 1)
+        );
+    }
+
+    #[test]
+    fn the_last_search_line_counts() {
+        let list = |text: &'static str| search(text.as_bytes()).collect::<std::vec::Vec<_>>();
+        assert_eq!(
+            list("search a.example b.example # c"),
+            [&b"a.example"[..], b"b.example"]
+        );
+        assert_eq!(
+            list("search a.example\ndomain b.example\n"),
+            [&b"b.example"[..]]
+        );
+        assert_eq!(list("nameserver 127.0.0.1"), [&b""[..]; 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_make_settings_within_range(text in "(nameserver|options|search|[ -~\n\t]| |\n|:|[0-9]){0,60}") {
+            let settings = Settings::parse(text.as_bytes());
+            prop_assert!(!settings.servers.is_empty());
+            prop_assert!((1..=5).contains(&settings.attempts));
+            prop_assert!(settings.timeout >= Millis::seconds(1) && settings.timeout <= Millis::seconds(30));
+            let _ = search(text.as_bytes()).count();
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The DNS servers: one connected socket for each, and what resolv.conf(5) says.
+
+use core::mem::MaybeUninit;
+
+use crate::args::Family;
+use crate::dns::{self, Addresses, Kind, Meaning, Query};
+use crate::lookup::{Lookup, Step, domain};
+use crate::resolv_conf::{SERVERS, Settings, search};
+use crate::schedule::Millis;
+use crate::sys::{self, Errno, File, Socket, Waiting};
+
+/// The port that DNS servers answer on.
+const DNS_PORT: u16 = 53;
+
+/// Asks the servers and takes their answers, without ever waiting for one.
+#[derive(Debug)]
+pub struct Resolver {
+    file: File,
+    settings: Settings,
+    sockets: heapless::Vec<Option<Socket>, SERVERS>,
+}
+
+impl Resolver {
+    /// Knows nothing yet.
+    pub const NEW: Self = Self {
+        file: File::EMPTY,
+        settings: Settings::DEFAULT,
+        sockets: heapless::Vec::new(),
+    };
+
+    /// Reads `/etc/resolv.conf`, each time again: the scripts that bring the network up write it.
+    /// Says whether there is news; questions to the former servers have then lost their sockets.
+    pub fn refresh(&mut self) -> bool {
+        let file = File::read(c"/etc/resolv.conf");
+        if !self.sockets.is_empty() && file.bytes() == self.file.bytes() {
+            return false;
+        }
+        self.settings = Settings::parse(file.bytes());
+        self.file = file;
+        self.sockets.clear();
+        for _ in &self.settings.servers {
+            let _ = self.sockets.push(None);
+        }
+        true
+    }
+
+    /// A lookup from its beginning.
+    pub fn begin(&self, family: Family) -> Lookup {
+        Lookup::new(sys::random(), family)
+    }
+
+    /// Does what is to be done about `name`: when to come back, `None` when the lookup is over.
+    pub fn pursue(&mut self, name: &[u8], lookup: &mut Lookup, now: Millis) -> Option<Millis> {
+        loop {
+            match lookup.step(now, &self.settings) {
+                Step::Wait(until) => return Some(until),
+                Step::Over => return None,
+                Step::Ask => {
+                    self.domain(name, lookup)?;
+                    for server in 0..self.sockets.len() {
+                        for kind in Kind::BOTH {
+                            self.ask(name, lookup, server, kind);
+                        }
+                    }
+                    lookup.wait(now, &self.settings);
+                }
+            }
+        }
+    }
+
+    fn domain(&self, name: &[u8], lookup: &Lookup) -> Option<&[u8]> {
+        domain(
+            name,
+            lookup.candidate,
+            self.settings.dots,
+            search(self.file.bytes()),
+        )
+    }
+
+    #[inline(never)]
+    fn query(&self, name: &[u8], lookup: &Lookup, kind: Kind) -> Option<Query> {
+        dns::query(
+            lookup.id,
+            name,
+            self.domain(name, lookup)?,
+            kind,
+            lookup.large,
+        )
+    }
+
+    /// Asks one server, when its answer is still open.
+    #[inline(never)]
+    fn ask(&mut self, name: &[u8], lookup: &mut Lookup, server: usize, kind: Kind) {
+        if !lookup.open(server, kind) {
+            return;
+        }
+        lookup.refused(server, kind);
+        let Some(query) = self.query(name, lookup, kind) else {
+            return;
+        };
+        let Some(address) = self.settings.servers.get(server) else {
+            return;
+        };
+        let Some(place) = self.sockets.get_mut(server) else {
+            return;
+        };
+        let socket = match place {
+            Some(socket) => socket,
+            None => {
+                let Ok(socket) = Socket::new(address) else {
+                    return;
+                };
+                if socket.connect(address, DNS_PORT).is_err() {
+                    return;
+                }
+                place.insert(socket)
+            }
+        };
+        // A refusal is about the question before this one.
+        if socket.send_connected(&query) == Ok(()) || socket.send_connected(&query) == Ok(()) {
+            lookup.asked(server, kind);
+        } else {
+            *place = None;
+        }
+    }
+
+    /// What to wait on for answers.
+    pub fn waiting(&self) -> heapless::Vec<Waiting, SERVERS> {
+        let mut waiting = heapless::Vec::new();
+        for socket in self.sockets.iter().flatten() {
+            let _ = waiting.push(Waiting::to_receive(socket));
+        }
+        waiting
+    }
+
+    /// Takes the next datagram that has arrived from `server`.
+    ///
+    /// # Errors
+    /// The kernel's; `EAGAIN` when nothing has arrived, `ECONNREFUSED` when nobody is there to
+    /// answer what was asked.
+    pub fn hear<'b>(
+        &self,
+        server: usize,
+        buffer: &'b mut [MaybeUninit<u8>],
+    ) -> Result<&'b [u8], Errno> {
+        match self.sockets.get(server) {
+            Some(Some(socket)) => socket.receive(buffer),
+            _ => Err(Errno::EAGAIN),
+        }
+    }
+
+    /// Takes `datagram` of `server` as an answer about `name` when it is one, and gives the
+    /// addresses in it.
+    pub fn read<'p>(
+        &mut self,
+        server: usize,
+        datagram: &'p [u8],
+        name: &[u8],
+        lookup: &mut Lookup,
+    ) -> Option<Addresses<'p>> {
+        if dns::id(datagram)? != lookup.id {
+            return None;
+        }
+        for kind in Kind::BOTH {
+            if !lookup.expects(server, kind) {
+                continue;
+            }
+            let query = self.query(name, lookup, kind)?;
+            let Some((meaning, addresses)) = dns::reply(datagram, &query, kind) else {
+                continue;
+            };
+            if addresses.clone().next().is_some() {
+                lookup.found(server);
+            }
+            match meaning {
+                Meaning::Truncated if !lookup.large => {
+                    lookup.large = true;
+                    self.ask(name, lookup, server, kind);
+                }
+                Meaning::Truncated | Meaning::Final => lookup.answered(server, kind),
+                Meaning::Unhelpful => lookup.refused(server, kind),
+            }
+            return Some(addresses);
+        }
+        None
+    }
+}

@@ -1,0 +1,178 @@
+//! Memory: the command line as the kernel left it, and tables that grow without an allocator.
+
+use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
+use core::slice;
+
+use super::{answer, call, number};
+
+/// A word of the command line, without its terminating zero byte.
+pub type Argument = &'static [u8];
+
+/// Walks over the command line where the kernel put it, after the program's own name.
+#[derive(Clone, Debug)]
+pub struct Arguments {
+    next: *const *const c_char,
+}
+
+impl Arguments {
+    /// # Safety
+    /// `stack` must be the stack pointer that the kernel started this process with: the number of
+    /// arguments, then that many pointers to strings, then a null pointer (System V ABI, "initial
+    /// process stack"), none of it written to for as long as the process lives.
+    pub unsafe fn on_stack(stack: *const usize) -> Self {
+        // SAFETY: the count itself is there.
+        let named = unsafe { *stack } > 0;
+        // SAFETY: the list with its null pointer follows the count; the program's name is in it
+        // unless the list is empty.
+        Self {
+            next: unsafe { stack.add(1 + usize::from(named)) }.cast(),
+        }
+    }
+}
+
+impl Iterator for Arguments {
+    type Item = Argument;
+
+    fn next(&mut self) -> Option<Argument> {
+        // SAFETY: `next` never moves past the null pointer (on_stack).
+        let word = unsafe { *self.next };
+        if word.is_null() {
+            return None;
+        }
+        // SAFETY: not the null pointer, so there is one more.
+        self.next = unsafe { self.next.add(1) };
+        // SAFETY: a zero-terminated string that stays for the whole life of the process.
+        Some(unsafe { CStr::from_ptr(word) }.to_bytes())
+    }
+}
+
+/// Pages of the kernel's, empty. `None`: it has none to give.
+pub(super) fn pages(bytes: usize) -> Option<*mut u8> {
+    const READ_WRITE: usize = 1 | 2;
+    const PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
+    let none = usize::MAX;
+    // SAFETY: a new mapping at a place of the kernel's choice touches nothing that exists.
+    let result = unsafe {
+        call(
+            number::MMAP,
+            [0, bytes, READ_WRITE, PRIVATE_ANONYMOUS, none, 0],
+        )
+    };
+    answer(result).ok().map(|address| address as *mut u8)
+}
+
+/// # Safety
+/// `start` and `bytes` must be those of one call of [`pages`], and nothing may use them any more.
+pub(super) unsafe fn give_back(start: *mut u8, bytes: usize) {
+    // SAFETY: the caller vouches for the mapping.
+    unsafe {
+        call(number::MUNMAP, [start as usize, bytes, 0, 0, 0, 0]);
+    }
+}
+
+/// A list that starts in the caller's storage and moves to pages of the kernel's when it outgrows
+/// it, so that the first entries cost no system call and the number of nodes has no limit.
+#[derive(Debug)]
+pub struct Table<'a, T: Copy> {
+    slots: &'a mut [MaybeUninit<T>],
+    used: usize,
+}
+
+impl<'a, T: Copy> Table<'a, T> {
+    /// An empty list over `slots`.
+    pub fn new(slots: &'a mut [MaybeUninit<T>]) -> Self {
+        Self { slots, used: 0 }
+    }
+
+    /// Adds one entry at the end.
+    ///
+    /// # Errors
+    /// Gives the entry back when the kernel has no memory for it.
+    pub fn push(&mut self, entry: T) -> Result<(), T> {
+        if self.used == self.slots.len() && !self.grow() {
+            return Err(entry);
+        }
+        let Some(slot) = self.slots.get_mut(self.used) else {
+            return Err(entry);
+        };
+        slot.write(entry);
+        self.used = self.used.wrapping_add(1);
+        Ok(())
+    }
+
+    /// The space that is left behind is not given back: all of it together is smaller than what
+    /// is in use.
+    fn grow(&mut self) -> bool {
+        let room = self.slots.len().saturating_mul(2).max(64);
+        let Some(start) = pages(room.saturating_mul(size_of::<T>())) else {
+            return false;
+        };
+        // SAFETY: the mapping is new, large enough, aligned to a page, never given back, and any
+        // bytes will do for `MaybeUninit`.
+        let slots = unsafe { slice::from_raw_parts_mut(start.cast::<MaybeUninit<T>>(), room) };
+        for (new, old) in slots.iter_mut().zip(self.slots.iter()) {
+            *new = *old;
+        }
+        self.slots = slots;
+        true
+    }
+}
+
+impl<T: Copy> Deref for Table<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        // SAFETY: `push` has written the first `used` slots, and there are at least that many.
+        unsafe { slice::from_raw_parts(self.slots.as_ptr().cast(), self.used) }
+    }
+}
+
+impl<T: Copy> DerefMut for Table<'_, T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: `push` has written the first `used` slots, and there are at least that many.
+        unsafe { slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast(), self.used) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_keeps_every_entry_while_it_grows() {
+        let mut storage = [MaybeUninit::uninit(); 3];
+        let mut table = Table::new(&mut storage);
+        assert!(table.is_empty());
+        for entry in 0..10_000u32 {
+            assert_eq!(table.push(entry), Ok(()));
+        }
+        assert!(table.iter().copied().eq(0..10_000));
+        table.iter_mut().for_each(|entry| *entry += 1);
+        assert!(table.iter().copied().eq(1..=10_000));
+    }
+
+    #[test]
+    fn memory_that_does_not_exist_is_refused() {
+        assert_eq!(pages(1 << 60), None);
+    }
+
+    #[test]
+    fn arguments_end_at_the_null_pointer() {
+        let words = [
+            c"program".as_ptr(),
+            c"-c1".as_ptr(),
+            c"".as_ptr(),
+            c"node".as_ptr(),
+        ];
+        let mut stack = vec![words.len()];
+        stack.extend(words.iter().map(|word| *word as usize));
+        stack.push(0);
+        // SAFETY: laid out as the kernel does, and kept until the end of this test.
+        let arguments = unsafe { Arguments::on_stack(stack.as_ptr()) };
+        assert!(arguments.eq([&b"-c1"[..], b"", b"node"]));
+        // SAFETY: an empty list is a count of 0 and the null pointer.
+        assert_eq!(unsafe { Arguments::on_stack([0, 0].as_ptr()) }.next(), None);
+    }
+}

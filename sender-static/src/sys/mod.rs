@@ -1,0 +1,213 @@
+//! The Linux system calls, and all of this crate's unsafe code.
+//!
+//! There is no libc behind this program: in a crash kernel its pages and its start-up work would
+//! be paid for out of the little memory and time that the reserved region gives. What is here is
+//! what the sender asks of the kernel, each call with arguments that Rust's types vouch for.
+
+mod file;
+mod memory;
+mod socket;
+
+#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
+#[cfg_attr(target_arch = "s390x", path = "s390x.rs")]
+#[cfg_attr(target_arch = "powerpc64", path = "powerpc64.rs")]
+mod machine;
+
+use crate::schedule::Millis;
+pub use file::File;
+use machine::{call, number};
+pub use memory::{Argument, Arguments, Table};
+pub use socket::{MULTICAST_HOPS_V4, MULTICAST_HOPS_V6, Socket, UNICAST_HOPS_V4, UNICAST_HOPS_V6};
+
+/// An error number of the kernel (errno(3)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Errno(pub u16);
+
+impl Errno {
+    /// Operation not permitted: a packet filter said no, or a privilege is missing.
+    pub const EPERM: Self = Self(1);
+    /// A signal came in between.
+    pub const EINTR: Self = Self(4);
+    /// The send buffer is full, or nothing is there to be received.
+    pub const EAGAIN: Self = Self(11);
+    /// The destination is a broadcast address and the socket was not told to allow that.
+    pub const EACCES: Self = Self(13);
+    /// There is no such interface.
+    pub const ENODEV: Self = Self(19);
+    /// The kernel knows nothing of this address family.
+    pub const EAFNOSUPPORT: Self = Self(97);
+    /// The interface is down.
+    pub const ENETDOWN: Self = Self(100);
+    /// No route leads there.
+    pub const ENETUNREACH: Self = Self(101);
+    /// The kernel has no buffer left.
+    pub const ENOBUFS: Self = Self(105);
+    /// An earlier message met a closed port.
+    pub const ECONNREFUSED: Self = Self(111);
+    /// The host cannot be reached.
+    pub const EHOSTUNREACH: Self = Self(113);
+}
+
+/// Splits the kernel's answer: −4095 … −1 are error numbers, everything else is a value.
+fn answer(result: isize) -> Result<usize, Errno> {
+    match result {
+        -4095..=-1 => Err(Errno(result.unsigned_abs() as u16)),
+        value => Ok(value as usize),
+    }
+}
+
+/// Monotonic time: it never jumps, whatever a script does to the wall clock.
+pub fn now() -> Millis {
+    const CLOCK_MONOTONIC: usize = 1;
+    let mut time = [0u64; 2];
+    // SAFETY: the kernel writes one `timespec` of two 64-bit words into `time`.
+    unsafe {
+        call(
+            number::CLOCK_GETTIME,
+            [CLOCK_MONOTONIC, (&raw mut time) as usize, 0, 0, 0, 0],
+        );
+    }
+    let [seconds, nanoseconds] = time;
+    Millis(
+        seconds
+            .wrapping_mul(1000)
+            .wrapping_add(nanoseconds / 1_000_000),
+    )
+}
+
+/// Two bytes that nobody can guess, as far as the kernel has them yet; it is never waited for.
+pub fn random() -> u16 {
+    const GRND_NONBLOCK: usize = 1;
+    const GRND_INSECURE: usize = 4;
+    let mut bytes = [0u8; 2];
+    for flags in [GRND_NONBLOCK, GRND_INSECURE] {
+        // SAFETY: the kernel writes at most `bytes.len()` bytes into `bytes`.
+        let got = unsafe {
+            call(
+                number::GETRANDOM,
+                [bytes.as_mut_ptr() as usize, bytes.len(), flags, 0, 0, 0],
+            )
+        };
+        if got == 2 {
+            return u16::from_ne_bytes(bytes);
+        }
+    }
+    now().0 as u16
+}
+
+/// One thing to wait for: `struct pollfd`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    descriptor: i32,
+    events: i16,
+    happened: i16,
+}
+
+impl Waiting {
+    const POLLIN: i16 = 1;
+    const POLLOUT: i16 = 4;
+
+    /// Waits until something can be received.
+    pub fn to_receive(socket: &Socket) -> Self {
+        Self {
+            descriptor: socket.descriptor(),
+            events: Self::POLLIN,
+            happened: 0,
+        }
+    }
+}
+
+/// Waits until one of them happens or `limit` has passed; `None` waits for ever.
+pub fn wait(waiting: &mut [Waiting], limit: Option<Millis>) {
+    let time = limit.map(|Millis(ms)| [ms / 1000, (ms % 1000).wrapping_mul(1_000_000)]);
+    let time = time.as_ref().map_or(0, |time| time.as_ptr() as usize);
+    // SAFETY: `waiting` is that many `struct pollfd`, `time` nothing or a `timespec` that outlives
+    // the call.
+    unsafe {
+        call(
+            number::PPOLL,
+            [waiting.as_mut_ptr() as usize, waiting.len(), time, 0, 0, 0],
+        );
+    }
+}
+
+/// Writes `text` to standard error, unless that would have to wait: a console or a pipe that
+/// nobody reads must not hold up the messages. Says whether it was written.
+pub fn complain(text: &[u8]) -> bool {
+    const STDERR: i32 = 2;
+    let mut ready = [Waiting {
+        descriptor: STDERR,
+        events: Waiting::POLLOUT,
+        happened: 0,
+    }];
+    wait(&mut ready, Some(Millis(0)));
+    let [ready] = ready;
+    survive_closed_pipes();
+    ready.happened == Waiting::POLLOUT && write(STDERR, text).is_ok()
+}
+
+/// Writes all of `text` to standard output, or as much as it takes.
+pub fn print(mut text: &[u8]) {
+    const STDOUT: i32 = 1;
+    survive_closed_pipes();
+    while !text.is_empty() {
+        match write(STDOUT, text) {
+            Ok(0) => break,
+            Ok(written) => text = text.get(written..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(_) => break,
+        }
+    }
+}
+
+fn write(descriptor: i32, text: &[u8]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads `text.len()` bytes of `text`.
+    answer(unsafe {
+        call(
+            number::WRITE,
+            [
+                descriptor as usize,
+                text.as_ptr() as usize,
+                text.len(),
+                0,
+                0,
+                0,
+            ],
+        )
+    })
+}
+
+/// Makes a write to a pipe without a reader an error instead of the end of this process.
+fn survive_closed_pipes() {
+    const SIGPIPE: usize = 13;
+    const SIG_IGN: usize = 1;
+    // Handler, flags, restorer, mask of 64 signals.
+    let action = [SIG_IGN, 0, 0, 0];
+    // SAFETY: `action` has the layout of the kernel's `struct sigaction` with a mask of 8 bytes.
+    unsafe {
+        call(
+            number::RT_SIGACTION,
+            [SIGPIPE, action.as_ptr() as usize, 0, 8, 0, 0],
+        );
+    }
+}
+
+/// Ends the process.
+pub fn exit(code: u8) -> ! {
+    loop {
+        // SAFETY: takes a number and nothing else.
+        unsafe {
+            call(number::EXIT_GROUP, [usize::from(code), 0, 0, 0, 0, 0]);
+        }
+    }
+}
+
+/// Gives a descriptor back.
+fn close(descriptor: i32) {
+    // SAFETY: the callers own the descriptor and forget it afterwards.
+    unsafe {
+        call(number::CLOSE, [descriptor as usize, 0, 0, 0, 0, 0]);
+    }
+}

@@ -1,0 +1,55 @@
+//! powerpc64le: `sc`, number in r0; the summary overflow bit says whether r3 is an error.
+
+use core::arch::asm;
+
+/// Numbers from `asm/unistd_64.h`.
+pub(super) mod number {
+    pub(crate) const READ: usize = 3;
+    pub(crate) const WRITE: usize = 4;
+    pub(crate) const CLOSE: usize = 6;
+    pub(crate) const LSEEK: usize = 19;
+    pub(crate) const IOCTL: usize = 54;
+    pub(crate) const FCNTL: usize = 55;
+    pub(crate) const MMAP: usize = 90;
+    pub(crate) const MUNMAP: usize = 91;
+    pub(crate) const RT_SIGACTION: usize = 173;
+    pub(crate) const EXIT_GROUP: usize = 234;
+    pub(crate) const CLOCK_GETTIME: usize = 246;
+    pub(crate) const PPOLL: usize = 281;
+    pub(crate) const OPENAT: usize = 286;
+    pub(crate) const SOCKET: usize = 326;
+    pub(crate) const CONNECT: usize = 328;
+    pub(crate) const SENDTO: usize = 335;
+    pub(crate) const RECVFROM: usize = 337;
+    pub(crate) const SETSOCKOPT: usize = 339;
+    pub(crate) const GETRANDOM: usize = 359;
+}
+
+/// # Safety
+/// The arguments must be what the system call of that number asks for; memory that it names must
+/// be valid for what the kernel does with it.
+#[inline]
+pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
+    let [a, b, c, d, e, f] = arguments;
+    let result;
+    // SAFETY: the caller vouches for the arguments; the clobbers are those of the kernel's ABI.
+    unsafe {
+        asm!(
+            "sc",
+            "bns+ 1f",
+            "neg 3, 3",
+            "1:",
+            inlateout("r0") number => _,
+            inlateout("r3") a => result,
+            inlateout("r4") b => _,
+            inlateout("r5") c => _,
+            inlateout("r6") d => _,
+            inlateout("r7") e => _,
+            inlateout("r8") f => _,
+            lateout("r9") _, lateout("r10") _, lateout("r11") _, lateout("r12") _,
+            lateout("cr0") _, lateout("ctr") _, lateout("xer") _,
+            options(nostack),
+        );
+    }
+    result
+}

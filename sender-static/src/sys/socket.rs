@@ -1,0 +1,269 @@
+//! UDP sockets.
+
+use core::mem::MaybeUninit;
+use core::slice;
+
+use super::{Errno, answer, call, close, number};
+use crate::address::Address;
+
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const MSG_DONTWAIT: usize = 0x40;
+
+/// A socket option that holds a number: level and name.
+type OptionName = (usize, usize);
+const SOL_SOCKET: usize = 1;
+const SO_BROADCAST: OptionName = (SOL_SOCKET, 6);
+const SO_BINDTODEVICE: OptionName = (SOL_SOCKET, 25);
+/// `IP_TTL`, ip(7).
+pub const UNICAST_HOPS_V4: OptionName = (0, 2);
+/// `IP_MULTICAST_TTL`, ip(7).
+pub const MULTICAST_HOPS_V4: OptionName = (0, 33);
+/// `IPV6_UNICAST_HOPS`, ipv6(7).
+pub const UNICAST_HOPS_V6: OptionName = (41, 16);
+/// `IPV6_MULTICAST_HOPS`, ipv6(7).
+pub const MULTICAST_HOPS_V6: OptionName = (41, 18);
+
+/// `struct sockaddr_in6`. `struct sockaddr_in` has the same beginning, and its address where the
+/// other has its flow; what follows there is padding.
+#[repr(C)]
+struct SocketAddress {
+    family: u16,
+    port: [u8; 2],
+    v4_or_flow: [u8; 4],
+    v6: [u8; 16],
+    scope: u32,
+}
+
+impl SocketAddress {
+    fn new(address: &Address, port: u16, scope: u32) -> Self {
+        let v4 = address.as_v4();
+        Self {
+            family: family(address),
+            port: port.to_be_bytes(),
+            v4_or_flow: v4.unwrap_or_default(),
+            v6: address.as_v6(),
+            scope,
+        }
+    }
+
+    fn start(&self) -> usize {
+        (&raw const *self) as usize
+    }
+
+    /// How many bytes of it the kernel is to read: `sockaddr_in` has 16.
+    fn length(&self) -> usize {
+        if self.family == AF_INET {
+            16
+        } else {
+            size_of::<Self>()
+        }
+    }
+}
+
+fn family(address: &Address) -> u16 {
+    if address.as_v4().is_some() {
+        AF_INET
+    } else {
+        AF_INET6
+    }
+}
+
+/// A UDP socket of one address family. Given back when dropped.
+#[derive(Debug)]
+pub struct Socket(i32);
+
+impl Socket {
+    /// A socket for addresses of the family that `like` has.
+    ///
+    /// # Errors
+    /// The kernel's, as `EAFNOSUPPORT` where IPv6 is switched off.
+    pub fn new(like: &Address) -> Result<Self, Errno> {
+        const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
+        // SAFETY: takes numbers and nothing else.
+        let socket = answer(unsafe {
+            call(
+                number::SOCKET,
+                [usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0, 0, 0, 0],
+            )
+        })?;
+        Self(socket as i32).clear_of_standard_streams()
+    }
+
+    /// A process that was started with standard error closed gets its number for the next
+    /// descriptor; what is meant for a person would go to the network.
+    fn clear_of_standard_streams(self) -> Result<Self, Errno> {
+        const F_DUPFD_CLOEXEC: usize = 1030;
+        if self.0 > 2 {
+            return Ok(self);
+        }
+        // SAFETY: takes numbers and nothing else.
+        let moved = answer(unsafe {
+            call(
+                number::FCNTL,
+                [self.0 as usize, F_DUPFD_CLOEXEC, 3, 0, 0, 0],
+            )
+        })?;
+        Ok(Self(moved as i32))
+    }
+
+    pub(super) fn descriptor(&self) -> i32 {
+        self.0
+    }
+
+    /// Lets messages go to broadcast addresses.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn allow_broadcast(&self) -> Result<(), Errno> {
+        self.set(SO_BROADCAST, 1)
+    }
+
+    /// Sets one of the numeric options above.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn set(&self, option: OptionName, value: u32) -> Result<(), Errno> {
+        self.set_bytes(option, &value.to_ne_bytes())
+    }
+
+    /// Has everything leave through the interface of that name (`SO_BINDTODEVICE`, socket(7)).
+    ///
+    /// # Errors
+    /// `ENODEV` while there is no such interface, `EPERM` without the privilege.
+    pub fn use_device(&self, name: &[u8]) -> Result<(), Errno> {
+        self.set_bytes(SO_BINDTODEVICE, name)
+    }
+
+    fn set_bytes(&self, (level, name): OptionName, value: &[u8]) -> Result<(), Errno> {
+        let start = value.as_ptr() as usize;
+        // SAFETY: the kernel reads `value.len()` bytes of `value`.
+        answer(unsafe {
+            call(
+                number::SETSOCKOPT,
+                [self.0 as usize, level, name, start, value.len(), 0],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// The number of the interface that `address` names, 0 when it names none.
+    fn scope(&self, address: &Address) -> Result<u32, Errno> {
+        const SIOCGIFINDEX: usize = 0x8933;
+        if let Some(number) = address.zone.number() {
+            return Ok(number);
+        }
+        /// `struct ifreq`: the name, then what is asked for.
+        #[repr(C)]
+        struct Request {
+            name: [u8; 16],
+            index: u32,
+            rest: [u8; 20],
+        }
+        let mut request = Request {
+            name: address.zone.name(),
+            index: 0,
+            rest: [0; 20],
+        };
+        // SAFETY: the kernel reads and writes one `struct ifreq` of 40 bytes.
+        answer(unsafe {
+            call(
+                number::IOCTL,
+                [
+                    self.0 as usize,
+                    SIOCGIFINDEX,
+                    (&raw mut request) as usize,
+                    0,
+                    0,
+                    0,
+                ],
+            )
+        })?;
+        let Request {
+            index,
+            rest: _,
+            name: _,
+        } = request;
+        Ok(index)
+    }
+
+    /// Hands one message to the network, without ever waiting for it.
+    ///
+    /// # Errors
+    /// The kernel's; `ENODEV` while the address names an interface that does not exist.
+    pub fn send(&self, message: &[u8], to: &Address, port: u16) -> Result<(), Errno> {
+        let to = SocketAddress::new(to, port, self.scope(to)?);
+        let start = message.as_ptr() as usize;
+        // SAFETY: the kernel reads `message` and the address, both alive until the call is over.
+        answer(unsafe {
+            call(
+                number::SENDTO,
+                [
+                    self.0 as usize,
+                    start,
+                    message.len(),
+                    MSG_DONTWAIT,
+                    to.start(),
+                    to.length(),
+                ],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Takes messages only from there, sends only to there, and hears of closed ports.
+    ///
+    /// # Errors
+    /// The kernel's, as `ENETUNREACH` while no route leads there.
+    pub fn connect(&self, to: &Address, port: u16) -> Result<(), Errno> {
+        let to = SocketAddress::new(to, port, self.scope(to)?);
+        // SAFETY: the kernel reads the address, alive until the call is over.
+        answer(unsafe {
+            call(
+                number::CONNECT,
+                [self.0 as usize, to.start(), to.length(), 0, 0, 0],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Sends to where [`Self::connect`] pointed.
+    ///
+    /// # Errors
+    /// The kernel's; `ECONNREFUSED` when an earlier message met a closed port.
+    pub fn send_connected(&self, message: &[u8]) -> Result<(), Errno> {
+        let start = message.as_ptr() as usize;
+        // SAFETY: the kernel reads `message`, alive until the call is over.
+        answer(unsafe {
+            call(
+                number::SENDTO,
+                [self.0 as usize, start, message.len(), MSG_DONTWAIT, 0, 0],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Takes one datagram that has arrived, cut off at the end of `buffer`.
+    ///
+    /// # Errors
+    /// `EAGAIN` when none is there; `ECONNREFUSED` when an earlier message met a closed port.
+    pub fn receive<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
+        let start = buffer.as_mut_ptr() as usize;
+        // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
+        let received = answer(unsafe {
+            call(
+                number::RECVFROM,
+                [self.0 as usize, start, buffer.len(), MSG_DONTWAIT, 0, 0],
+            )
+        })?;
+        let received = received.min(buffer.len());
+        // SAFETY: the kernel has written that many bytes, and `buffer` is borrowed for as long.
+        Ok(unsafe { slice::from_raw_parts(buffer.as_ptr().cast(), received) })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        close(self.0);
+    }
+}

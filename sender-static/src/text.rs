@@ -1,0 +1,152 @@
+//! Cutting text into pieces and reading numbers, for the command line, addresses and files alike.
+//!
+//! The iterators of the standard library would do, but each use of them becomes code of its own;
+//! these are compiled once.
+
+/// The pieces of a text between separators. A text without a separator is one piece.
+#[derive(Clone, Copy, Debug)]
+pub struct Pieces<'t> {
+    rest: Option<&'t [u8]>,
+    separator: u8,
+}
+
+impl<'t> Pieces<'t> {
+    /// What has not been cut yet, the separator before it not included; `None` after the last
+    /// piece.
+    pub fn rest(&self) -> Option<&'t [u8]> {
+        self.rest
+    }
+}
+
+/// Cuts `text` at every `separator`.
+pub fn pieces(text: &[u8], separator: u8) -> Pieces<'_> {
+    Pieces {
+        rest: Some(text),
+        separator,
+    }
+}
+
+impl<'t> Iterator for Pieces<'t> {
+    type Item = &'t [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let text = self.rest?;
+        let mut end = 0usize;
+        for byte in text {
+            if *byte == self.separator {
+                self.rest = text.get(end.wrapping_add(1)..);
+                return text.get(..end);
+            }
+            end = end.wrapping_add(1);
+        }
+        self.rest = None;
+        Some(text)
+    }
+}
+
+/// The words of a line, up to a comment that begins with `#`.
+#[derive(Clone, Copy, Debug)]
+pub struct Words<'t>(&'t [u8]);
+
+/// Cuts `line` at white space.
+pub fn words(line: &[u8]) -> Words<'_> {
+    Words(pieces(line, b'#').next().unwrap_or_default())
+}
+
+impl<'t> Iterator for Words<'t> {
+    type Item = &'t [u8];
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let is_space = |byte: &u8| *byte <= b' ';
+        while let [first, rest @ ..] = self.0
+            && is_space(first)
+        {
+            self.0 = rest;
+        }
+        let text = self.0;
+        let mut length = 0usize;
+        while let [first, rest @ ..] = self.0
+            && !is_space(first)
+        {
+            self.0 = rest;
+            length = length.wrapping_add(1);
+        }
+        text.get(..length).filter(|word| !word.is_empty())
+    }
+}
+
+/// Reads digits up to what is none. Gives the number, `None` when it has more than 32 bits, and
+/// what follows the digits.
+#[inline(never)]
+pub fn leading_number(mut text: &[u8], radix: u32) -> (Option<u32>, &[u8]) {
+    let mut number = 0u64;
+    while let [first, rest @ ..] = text {
+        let Some(digit) = char::from(*first).to_digit(radix) else {
+            break;
+        };
+        // Once it is too large it stays so.
+        number = number
+            .wrapping_mul(radix.into())
+            .wrapping_add(digit.into())
+            .min(1 << 32);
+        text = rest;
+    }
+    (u32::try_from(number).ok(), text)
+}
+
+/// Reads a number that is all of `text`.
+#[inline(never)]
+pub fn number(text: &[u8], radix: u32) -> Option<u32> {
+    match leading_number(text, radix) {
+        (number, []) if !text.is_empty() => number,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!(number(b"4294967295", 10), Some(u32::MAX));
+        assert_eq!(number(b"ffffFFFF", 16), Some(u32::MAX));
+        for not in [
+            "",
+            "4294967296",
+            "99999999999999999999999999",
+            "1x",
+            "x",
+            "-1",
+            "+1",
+            " 1",
+        ] {
+            assert_eq!(number(not.as_bytes(), 10), None, "{not}");
+        }
+        assert_eq!(leading_number(b"12ab", 10), (Some(12), &b"ab"[..]));
+        assert_eq!(leading_number(b"4294967296 ", 10), (None, &b" "[..]));
+    }
+
+    proptest! {
+        /// `std` is the judge.
+        #[test]
+        fn pieces_as_std_cuts_them(text in "[ab.]{0,20}") {
+            let cut = pieces(text.as_bytes(), b'.').map(String::from_utf8_lossy);
+            prop_assert!(cut.eq(text.split('.')));
+        }
+
+        #[test]
+        fn words_as_std_cuts_them(text in "[ab \t\r#]{0,20}") {
+            let line = text.split('#').next().unwrap();
+            prop_assert!(words(text.as_bytes()).map(String::from_utf8_lossy).eq(line.split_whitespace()));
+        }
+
+        #[test]
+        fn numbers_as_std_reads_them(number_text in "[0-9]{1,12}", radix in 2u32..=16) {
+            prop_assert_eq!(number(number_text.as_bytes(), radix), u32::from_str_radix(&number_text, radix).ok());
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! UDP through the kernel's own sockets: one for each address family, made when first needed.
+
+use super::Transport;
+use crate::address::Address;
+use crate::args::Options;
+use crate::sys::{
+    Errno, MULTICAST_HOPS_V4, MULTICAST_HOPS_V6, Socket, UNICAST_HOPS_V4, UNICAST_HOPS_V6,
+};
+
+/// The sockets that the messages leave through.
+#[derive(Debug)]
+pub struct Udp<'a> {
+    options: &'a Options<'a>,
+    v4: Option<Socket>,
+    v6: Option<Socket>,
+}
+
+impl<'a> Udp<'a> {
+    /// Port, hops and interface as `options` say.
+    pub fn new(options: &'a Options<'a>) -> Self {
+        Self {
+            options,
+            v4: None,
+            v6: None,
+        }
+    }
+}
+
+fn open(options: &Options<'_>, like: &Address) -> Result<Socket, Errno> {
+    let socket = Socket::new(like)?;
+    if let Some(device) = options.device {
+        socket.use_device(device)?;
+    }
+    if options.hops > 0 {
+        let names = match like.as_v4() {
+            Some(_) => [UNICAST_HOPS_V4, MULTICAST_HOPS_V4],
+            None => [UNICAST_HOPS_V6, MULTICAST_HOPS_V6],
+        };
+        for name in names {
+            socket.set(name, options.hops.into())?;
+        }
+    }
+    Ok(socket)
+}
+
+impl Transport for Udp<'_> {
+    fn send(&mut self, message: &[u8], to: &Address) -> Result<(), Errno> {
+        let place = if to.as_v4().is_some() {
+            &mut self.v4
+        } else {
+            &mut self.v6
+        };
+        let socket = match place {
+            Some(socket) => socket,
+            None => place.insert(open(self.options, to)?),
+        };
+        let mut result = Ok(());
+        for _ in 0..2 {
+            result = socket.send(message, to, self.options.port);
+            match result {
+                // Only now, since most senders never need it.
+                Err(Errno::EACCES) => socket.allow_broadcast()?,
+                // Neither says anything about this message.
+                Err(Errno::EINTR | Errno::ECONNREFUSED) => {}
+                _ => break,
+            }
+        }
+        if result.is_err() && self.options.device.is_some() {
+            // The interface may be gone and come back as another one of the same name.
+            *place = None;
+        }
+        result
+    }
+}
