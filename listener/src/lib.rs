@@ -1,4 +1,23 @@
-//! Placeholder.
+//! Hears crashed nodes: everything that the agent `fence_kdump` and the daemon `fence_kdumpd` are
+//! made of, except the protocol itself and the decision, which are in `fence-kdump-core`.
+//!
+//! A datagram walks one straight corridor, and each module is a room of it:
+//!
+//! | module | its one truth |
+//! |---|---|
+//! | [`socket`] | datagrams in, whole; [`dating`]: when each truly arrived |
+//! | [`address`] | where it came from |
+//! | [`control`] | who on this host reads the port, and serves the others |
+//! | [`line`](mod@line) | the line of one program to the port, whoever reads it |
+//! | [`nodes`] | whose message counts; [`lookup`]: names to addresses |
+//! | [`agent`] | what the agent is told and does; [`agent::inquiry`] asks the core for its verdict |
+//! | [`options`] | what the agent can be told |
+//! | [`voice`] | what is said to people |
+//! | [`clock`] | time, by the monotonic clock |
+//!
+//! Nothing here waits for anything that others control beyond its deadline: not for names, not for
+//! readers of its output, not for other processes on the host.
+
 pub mod address;
 pub mod agent;
 pub mod clock;

@@ -163,7 +163,7 @@ impl Line {
             }
             Ready::Told(told) => self.told(told),
             Ready::StandInTold(Told::Heard(datagram)) => Some(News::Datagram(datagram)),
-            Ready::StandInTold(Told::Gone | Told::Hangs | Told::OtherClock) => {
+            Ready::StandInTold(Told::Gone | Told::SentAway | Told::Hangs | Told::OtherClock) => {
                 self.stand_in = Some(Place::Between(Timer::now() + SOON));
                 None
             }
@@ -193,14 +193,13 @@ impl Line {
                 self.hold(None);
                 Notice::Untrusted(why)
             }
-            Told::Gone => {
+            Told::Gone | Told::SentAway => {
                 self.left = waiter.take_socket();
                 self.stand_in = None;
                 // One that was sent away does not come back at once.
-                let pause = if waiter.was_welcome() {
-                    Duration::ZERO
-                } else {
-                    SOON * 10
+                let pause = match told {
+                    Told::SentAway => SOON * 10,
+                    _ => Duration::ZERO,
                 };
                 self.place = Place::Between(Timer::now() + pause);
                 Notice::Bereft

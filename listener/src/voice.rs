@@ -224,7 +224,7 @@ mod tests {
         let (go, wait) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         let listener = Listener::start(move |_, line| {
-            drop(wait.recv());
+            let _ = wait.recv();
             drop(tell.send(line.to_owned()));
         });
         let voice = Voice {

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use fence_kdump_core::Instant;
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
 use crate::clock;
 use crate::options::argv::{self, Asked};
@@ -56,6 +57,7 @@ pub fn run(started: Instant, words: Vec<OsString>) -> i32 {
         Err(ending) => return ending.code(),
     };
     let voice = Voice::new("fence_kdump", settings.verbose);
+    allow_many_descriptors();
     for remark in &settings.remarks {
         voice.say(Weight::Warning, remark);
     }
@@ -69,6 +71,15 @@ pub fn run(started: Instant, words: Vec<OsString>) -> i32 {
     };
     voice.finish();
     ending.code()
+}
+
+/// A process that serves a thousand others has a descriptor for each. A lower limit is no reason to
+/// stop: those that find no room wait.
+pub fn allow_many_descriptors() {
+    let wanted: rlim_t = 16 * 1024;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, soft.max(wanted.min(hard)), hard);
+    }
 }
 
 /// What is to be done, or how the run has ended already.

@@ -138,8 +138,10 @@ impl Wait<'_> {
             match &known {
                 Known::At(addresses) => {
                     self.unfound.remove(&name);
-                    self.voice
-                        .say(Weight::Detail, format!("{name} is {}", join(addresses)));
+                    let at = join(addresses);
+                    if at != name {
+                        self.voice.say(Weight::Detail, format!("{name} is {at}"));
+                    }
                     new.extend_from_slice(addresses);
                 }
                 Known::Failed(why) => {
@@ -269,23 +271,28 @@ impl Wait<'_> {
 
     fn tell_success(&self, from: Address, heard_at: Instant) {
         let after = heard_at.saturating_since(self.started);
-        let title = self.inquiry.node().title();
+        let node = self.node_at(&[from]);
         self.voice.say(
             Weight::Info,
             format!(
-                "{title} ({from}) is in its crash kernel: heard after {:.1} s",
+                "{node} is in its crash kernel: heard after {:.1} s",
                 after.as_secs_f64()
             ),
         );
     }
 
+    /// The node's name and these of its addresses, unless they are the same.
+    fn node_at(&self, addresses: &[Address]) -> String {
+        let title = self.inquiry.node().title();
+        match join(addresses) {
+            addresses if addresses.is_empty() || addresses == title => title,
+            addresses => format!("{title} ({addresses})"),
+        }
+    }
+
     fn tell_failure(&self) {
         let believed: Vec<_> = self.inquiry.believed().addresses.iter().copied().collect();
-        let title = self.inquiry.node().title();
-        let node = match believed.as_slice() {
-            [] => title,
-            addresses => format!("{title} ({})", join(addresses)),
-        };
+        let node = self.node_at(&believed);
         let mut line = format!(
             "{node} is not known to be in its crash kernel: no message within {} s",
             self.settings.timeout.as_secs()

@@ -23,8 +23,8 @@ use crate::sys::watch;
 /// How long after a failure the port is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// How many batches are read before a newcomer is told since when the queue is empty.
-const BATCHES_BEFORE_WELCOME: usize = 64;
+/// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
+const NEWS: usize = 64 * BATCH;
 
 /// A socket that somebody else opened, and what is known of its queue.
 #[derive(Debug)]
@@ -198,11 +198,7 @@ impl Holder {
             Said::Gone => self.clients.leave(id),
             Said::Request(Request::Hello {}, _) => {
                 // So that whoever inherits this queue knows that all of it came after it asked.
-                for _ in 0..BATCHES_BEFORE_WELCOME {
-                    if self.port.is_none() || self.read() == Queue::Empty {
-                        break;
-                    }
-                }
+                while self.port.is_some() && self.news.len() < NEWS && self.read() == Queue::More {}
                 let welcome = Reply::Welcome {
                     pid: std::process::id(),
                     now: clock::now().as_nanos(),

@@ -43,8 +43,10 @@ pub enum Told {
     Answers,
     /// The holder counts time in another way: its times would mean nothing here.
     OtherClock,
-    /// The holder is gone, or says that it will not serve.
+    /// The holder is gone.
     Gone,
+    /// The holder will not serve, or talks nonsense.
+    SentAway,
 }
 
 /// A connection to the holder.
@@ -105,12 +107,6 @@ impl Waiter {
     /// The UDP socket that the holder gave, for the time after it.
     pub fn take_socket(&mut self) -> Option<Inherited> {
         self.udp.take()
-    }
-
-    /// Whether the holder has answered at all.
-    #[must_use]
-    pub fn was_welcome(&self) -> bool {
-        self.welcome
     }
 
     /// A copy of it, for the time while the holder hangs.
@@ -178,7 +174,7 @@ impl Waiter {
                     said,
                 }));
             }
-            Ok(Reply::Refused { .. }) | Err(_) => self.told.push_back(Told::Gone),
+            Ok(Reply::Refused { .. }) | Err(_) => self.told.push_back(Told::SentAway),
             Ok(Reply::Heard { .. } | Reply::Pong {} | Reply::Status(_) | Reply::Unknown) => {}
         }
     }
