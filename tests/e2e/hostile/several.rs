@@ -144,6 +144,36 @@ fn a_message_that_waited_unread_counts_for_an_agent_that_was_there() {
     let _ = third.wait_for(Duration::from_secs(2)).expect_success();
 }
 
+/// A holder that never runs again, though it lives: an agent that waited with it hears all the same,
+/// and one that comes later is not taken in by what lay in the queue before it came.
+#[test]
+fn a_holder_that_hangs_neither_hides_a_message_nor_makes_an_old_one_new() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Cluster::new(3);
+    let hanging = holder(&net);
+    let program = programs::ours("fence_kdump");
+    let other = Run::new(&program)
+        .args(["-n", "10.77.0.3", "-t", "20"])
+        .inside(net.node(1))
+        .spawn();
+    let second = second_agent(&net, "20");
+    thread::sleep(STARTED);
+    hanging.signal(Signal::STOP);
+    node_speaks(&net);
+    thread::sleep(Duration::from_millis(50));
+    let later = second_agent(&net, "5");
+    let _ = second.wait_for(Duration::from_secs(8)).expect_success();
+    assert_timed_out(
+        later.wait_for(Duration::from_secs(8)),
+        Duration::from_secs(5),
+    );
+    net.node(3).send("10.77.0.3", FAMILIES[0].1, &LITTLE);
+    let _ = other.wait_for(Duration::from_secs(8)).expect_success();
+    hanging.signal(Signal::CONT);
+}
+
 /// Agents for the same node and for others, started while messages come in all the time: each
 /// judges for itself.
 #[test]
