@@ -39,16 +39,14 @@ fn main() {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let direct = linker.ends_with("lld") || linker == "ld" || linker.ends_with("-ld");
+    // What is to be left out, see there.
+    let script = format!("--script={}/layout.ld", env!("CARGO_MANIFEST_DIR"));
+    let layout = LAYOUT.into_iter().chain([script.as_str()]);
     if direct {
-        LINKER
-            .iter()
-            .chain(&LAYOUT)
-            .for_each(|argument| tell(argument));
+        LINKER.into_iter().chain(layout).for_each(tell);
     } else {
-        COMPILER.iter().for_each(|argument| tell(argument));
-        LAYOUT
-            .iter()
-            .for_each(|argument| tell(&format!("-Wl,{argument}")));
+        COMPILER.into_iter().for_each(tell);
+        layout.for_each(|argument| tell(&format!("-Wl,{argument}")));
     }
 }
 

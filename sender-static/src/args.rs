@@ -7,7 +7,7 @@
 
 use crate::address::Zone;
 use crate::schedule::{BURST, Burst, Cadence, Millis};
-use crate::text::{leading_number, number, pieces};
+use crate::text::{is, leading_number, number, pieces, same};
 
 /// Which addresses are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,73 +82,85 @@ pub enum Name {
     Help,
 }
 
+/// Whether an option has a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Nothing,
     Value,
-    /// A number from .. to ..
-    Number(u32, u32),
     ValueOrNothing,
 }
 
-/// An option: long name, short name, value.
-type Row = (&'static str, u8, Takes, Name);
-
-/// The largest count and interval of the stock tool.
-const MOST: u32 = i32::MAX as u32;
+/// An option: long name with zero bytes behind it, short name, value. Without pointers, it needs no
+/// memory of its own that is written to.
+#[derive(Clone, Copy)]
+struct Row([u8; 8], u8, Takes, Name);
 
 /// Nothing may begin with one of the abbreviations of the stock tool's names that are unambiguous
 /// there: `ip`, `f`, `c`, `in`, `verb`, `vers`, `h`.
 static OPTIONS: [Row; 10] = [
-    ("ipport", b'p', Takes::Number(1, 65535), Name::Port),
-    ("family", b'f', Takes::Value, Name::Family),
-    ("count", b'c', Takes::Number(0, MOST), Name::Count),
-    ("interval", b'i', Takes::Number(1, MOST), Name::Interval),
-    ("burst", b'b', Takes::Value, Name::Burst),
-    ("ttl", b't', Takes::Number(1, 255), Name::Ttl),
-    ("device", b'd', Takes::Value, Name::Device),
-    ("verbose", b'v', Takes::ValueOrNothing, Name::Verbose),
-    ("version", b'V', Takes::Nothing, Name::Version),
-    ("help", b'h', Takes::Nothing, Name::Help),
+    Row(*b"ipport\0\0", b'p', Takes::Value, Name::Port),
+    Row(*b"family\0\0", b'f', Takes::Value, Name::Family),
+    Row(*b"count\0\0\0", b'c', Takes::Value, Name::Count),
+    Row(*b"interval", b'i', Takes::Value, Name::Interval),
+    Row(*b"burst\0\0\0", b'b', Takes::Value, Name::Burst),
+    Row(*b"ttl\0\0\0\0\0", b't', Takes::Value, Name::Ttl),
+    Row(*b"device\0\0", b'd', Takes::Value, Name::Device),
+    Row(*b"verbose\0", b'v', Takes::ValueOrNothing, Name::Verbose),
+    Row(*b"version\0", b'V', Takes::Nothing, Name::Version),
+    Row(*b"help\0\0\0\0", b'h', Takes::Nothing, Name::Help),
 ];
 
 impl Name {
-    fn row(self) -> &'static Row {
-        let [first, ..] = &OPTIONS;
-        OPTIONS
-            .iter()
-            .find(|option| option.3 == self)
-            .unwrap_or(first)
-    }
-
     /// The long name.
-    pub fn text(self) -> &'static str {
-        self.row().0
+    pub fn text(self) -> &'static [u8] {
+        for row in &OPTIONS {
+            if row.3 == self {
+                return row.long();
+            }
+        }
+        &[]
+    }
+}
+
+impl Row {
+    fn long(&self) -> &[u8] {
+        pieces(&self.0, 0).next().unwrap_or_default()
     }
 }
 
 /// One thing that the command line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word<'a> {
+pub struct Word<'a> {
+    /// What it is.
+    pub what: What,
+    /// The node, the option's value (empty without one), or what is wrong.
+    pub text: &'a [u8],
+}
+
+/// What a word is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
     /// A node's name or address.
-    Node(&'a [u8]),
-    /// An option with its value, `None` when it has none.
-    Option(Name, Option<&'a [u8]>),
+    Node,
+    /// An option with its value.
+    Option(Name),
+    /// Something that cannot be.
+    Wrong(Wrong),
 }
 
 /// What is wrong with the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong<'a> {
+pub enum Wrong {
     /// No option has this name.
-    Unknown(&'a [u8]),
+    Unknown,
     /// More than one option's name begins like this.
-    Ambiguous(&'a [u8]),
+    Ambiguous,
     /// The option needs a value and has none.
     NoValue(Name),
     /// The option takes no value and has one.
     NeedlessValue(Name),
     /// The option's value is not one it can have.
-    BadValue(Name, &'a [u8]),
+    BadValue(Name),
 }
 
 /// Walks over the words of a command line.
@@ -170,73 +182,95 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
         }
     }
 
-    fn long(&mut self, text: &'a [u8]) -> Result<Word<'a>, Wrong<'a>> {
+    fn long(&mut self, text: &'a [u8]) -> Word<'a> {
         let mut parts = pieces(text, b'=');
         let given = parts.next().unwrap_or_default();
-        let mut found = None;
-        for option in &OPTIONS {
-            if option.0.as_bytes().starts_with(given) && found.replace(option).is_some() {
-                return Err(Wrong::Ambiguous(given));
+        let mut found = Wrong::Unknown;
+        let mut last = None;
+        for row in &OPTIONS {
+            if row.long().starts_with(given) {
+                found = Wrong::Ambiguous;
+                if last.replace(row).is_some() {
+                    last = None;
+                    break;
+                }
             }
         }
-        let (_, _, takes, name) = found.ok_or(Wrong::Unknown(given))?;
-        let attached = parts.rest();
-        if *takes == Takes::Nothing && attached.is_some() {
-            return Err(Wrong::NeedlessValue(*name));
+        match last {
+            Some(row) => self.value(row, parts.rest()),
+            None => Word {
+                what: What::Wrong(found),
+                text: given,
+            },
         }
-        self.value(*takes, *name, attached)
     }
 
-    fn short(&mut self, letter: &'a u8, after: &'a [u8]) -> Result<Word<'a>, Wrong<'a>> {
-        let unknown = Wrong::Unknown(core::slice::from_ref(letter));
-        let (_, _, takes, name) = OPTIONS
-            .iter()
-            .find(|option| option.1 == *letter)
-            .ok_or(unknown)?;
-        if *takes == Takes::Nothing {
-            self.letters = after;
-            return Ok(Word::Option(*name, None));
+    fn short(&mut self, text: &'a [u8]) -> Word<'a> {
+        let (letter, after) = text.split_at_checked(1).unwrap_or_default();
+        for row in &OPTIONS {
+            if letter == [row.1] {
+                let attached = if row.2 == Takes::Nothing {
+                    self.letters = after;
+                    &[]
+                } else {
+                    after
+                };
+                return self.value(row, Some(attached).filter(|text| !text.is_empty()));
+            }
         }
-        self.value(*takes, *name, Some(after).filter(|after| !after.is_empty()))
+        Word {
+            what: What::Wrong(Wrong::Unknown),
+            text: letter,
+        }
     }
 
-    /// The value of an option: what is attached to it, or the next word where it needs one.
+    /// An option with its value: what is attached to it, or the next word where it needs one.
     #[inline(never)]
-    fn value(
-        &mut self,
-        takes: Takes,
-        name: Name,
-        attached: Option<&'a [u8]>,
-    ) -> Result<Word<'a>, Wrong<'a>> {
-        let needed = !matches!(takes, Takes::Nothing | Takes::ValueOrNothing);
-        if attached.is_none() && needed {
-            let word = self.rest.next().ok_or(Wrong::NoValue(name))?;
-            return Ok(Word::Option(name, Some(word)));
+    fn value(&mut self, row: &Row, mut value: Option<&'a [u8]>) -> Word<'a> {
+        let mut what = What::Option(row.3);
+        if value.is_some() {
+            if row.2 == Takes::Nothing {
+                what = What::Wrong(Wrong::NeedlessValue(row.3));
+            }
+        } else if row.2 == Takes::Value {
+            value = self.rest.next();
+            if value.is_none() {
+                what = What::Wrong(Wrong::NoValue(row.3));
+            }
         }
-        Ok(Word::Option(name, attached))
+        Word {
+            what,
+            text: value.unwrap_or_default(),
+        }
     }
 }
 
 impl<'a, I: Iterator<Item = &'a [u8]>> Iterator for Words<'a, I> {
-    type Item = Result<Word<'a>, Wrong<'a>>;
+    type Item = Word<'a>;
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if let [letter, after @ ..] = core::mem::take(&mut self.letters) {
-            return Some(self.short(letter, after));
+    #[inline(never)]
+    fn next(&mut self) -> Option<Word<'a>> {
+        let letters = core::mem::take(&mut self.letters);
+        if !letters.is_empty() {
+            return Some(self.short(letters));
         }
-        loop {
-            let word = self.rest.next()?;
-            return Some(match word {
-                _ if self.only_nodes => Ok(Word::Node(word)),
-                b"--" => {
-                    self.only_nodes = true;
-                    continue;
-                }
-                [b'-', b'-', text @ ..] => self.long(text),
-                [b'-', letter, after @ ..] => self.short(letter, after),
-                _ => Ok(Word::Node(word)),
-            });
+        let mut text = self.rest.next()?;
+        if !self.only_nodes {
+            if is(text, b"--") {
+                self.only_nodes = true;
+                text = self.rest.next()?;
+            } else if let [b'-', b'-', long @ ..] = text {
+                return Some(self.long(long));
+            } else if let [b'-', short @ ..] = text
+                && !short.is_empty()
+            {
+                return Some(self.short(short));
+            }
         }
+        Some(Word {
+            what: What::Node,
+            text,
+        })
     }
 }
 
@@ -252,17 +286,22 @@ pub enum Understood {
 impl<'a> Options<'a> {
     /// Takes one option over.
     ///
-    /// # Errors
-    /// [`Wrong::BadValue`] when the option cannot have that value.
-    pub fn take(&mut self, name: Name, value: Option<&'a [u8]>) -> Result<Understood, Wrong<'a>> {
-        let text = value.unwrap_or_default();
-        let wrong = Wrong::BadValue(name, text);
+    /// `None` when the option cannot have that value.
+    #[inline(never)]
+    pub fn take(&mut self, name: Name, text: &'a [u8]) -> Option<Understood> {
         let mut understood = Understood::Whole;
         let mut number = 0;
-        if let Takes::Number(least, most) = name.row().2 {
-            (number, understood) = stock_number(text).ok_or(wrong)?;
-            if number < least || number > most {
-                return Err(wrong);
+        let range = match name {
+            Name::Port => 1..=65535,
+            Name::Ttl => 1..=255,
+            Name::Interval => 1..=MOST,
+            Name::Count => 0..=MOST,
+            _ => 0..=0,
+        };
+        if *range.end() > 0 {
+            (number, understood) = stock_number(text)?;
+            if !range.contains(&number) {
+                return None;
             }
         }
         match name {
@@ -270,10 +309,10 @@ impl<'a> Options<'a> {
             Name::Count => self.cadence.count = number,
             Name::Interval => self.cadence.interval = Millis::seconds(number),
             Name::Ttl => self.hops = number as u8,
-            Name::Family => self.family = family(text).ok_or(wrong)?,
-            Name::Burst => self.cadence.burst = burst(text).ok_or(wrong)?,
+            Name::Family => self.family = family(text)?,
+            Name::Burst => self.cadence.burst = burst(text)?,
             Name::Device => {
-                Zone::new(text).ok_or(wrong)?;
+                Zone::new(text)?;
                 self.device = Some(text);
             }
             Name::Verbose => match text.first() {
@@ -283,7 +322,7 @@ impl<'a> Options<'a> {
             },
             Name::Version | Name::Help => {}
         }
-        Ok(understood)
+        Some(understood)
     }
 }
 
@@ -312,13 +351,16 @@ fn stock_number(text: &[u8]) -> Option<(u32, Understood)> {
     ))
 }
 
+/// The largest count and interval of the stock tool.
+const MOST: u32 = i32::MAX as u32;
+
 fn family(text: &[u8]) -> Option<Family> {
     for (name, family) in [
-        ("auto", Family::Auto),
-        ("ipv4", Family::V4),
-        ("ipv6", Family::V6),
+        (b"auto", Family::Auto),
+        (b"ipv4", Family::V4),
+        (b"ipv6", Family::V6),
     ] {
-        if text.eq_ignore_ascii_case(name.as_bytes()) {
+        if same(text, name) {
             return Some(family);
         }
     }
@@ -327,9 +369,10 @@ fn family(text: &[u8]) -> Option<Family> {
 
 /// Seconds with up to three decimals, at most 3600, in rising order, at most 16 of them; or
 /// `none`.
+#[inline(never)]
 fn burst(text: &[u8]) -> Option<Burst> {
     let mut burst = Burst::new();
-    if text.eq_ignore_ascii_case(b"none") {
+    if same(text, b"none") {
         return Some(burst);
     }
     for part in pieces(text, b',') {

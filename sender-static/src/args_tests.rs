@@ -1,19 +1,25 @@
 use super::*;
 use proptest::prelude::*;
 
-fn words<'a>(line: &'a [&'a str]) -> std::vec::Vec<Result<Word<'a>, Wrong<'a>>> {
+fn words<'a>(line: &'a [&'a str]) -> std::vec::Vec<Word<'a>> {
     Words::new(line.iter().map(|word| word.as_bytes())).collect()
 }
 
 /// Options and nodes, or the first thing that is wrong.
-fn read<'a>(line: &'a [&'a str]) -> Result<(Options<'a>, std::vec::Vec<&'a str>), Wrong<'a>> {
+fn read<'a>(
+    line: &'a [&'a str],
+) -> Result<(Options<'a>, std::vec::Vec<&'a str>), (Wrong, &'a str)> {
     let (mut options, mut nodes) = (Options::default(), std::vec::Vec::new());
     for word in words(line) {
-        match word? {
-            Word::Node(node) => nodes.push(std::str::from_utf8(node).unwrap()),
-            Word::Option(name, value) => {
-                options.take(name, value)?;
+        let text = std::str::from_utf8(word.text).unwrap();
+        match word.what {
+            What::Node => nodes.push(text),
+            What::Option(name) => {
+                options
+                    .take(name, word.text)
+                    .ok_or((Wrong::BadValue(name), text))?;
             }
+            What::Wrong(wrong) => return Err((wrong, text)),
         }
     }
     Ok((options, nodes))
@@ -57,13 +63,14 @@ fn the_stock_tools_abbreviations_stay_unambiguous() {
             let meant = stock.iter().filter(|name| name.starts_with(short)).count();
             let word = format!("--{short}");
             let line = [word.as_str(), "1"];
-            match words(&line)[0] {
-                Ok(Word::Option(found, _)) => {
-                    assert_eq!((meant, found.text()), (1, name), "{word}");
+            let first = words(&line)[0];
+            match first.what {
+                What::Option(found) => {
+                    assert_eq!((meant, found.text()), (1, name.as_bytes()), "{word}");
                     unambiguous += 1;
                 }
-                Err(Wrong::Ambiguous(given)) => {
-                    assert!(meant > 1 && given == short.as_bytes(), "{word}");
+                What::Wrong(Wrong::Ambiguous) => {
+                    assert!(meant > 1 && first.text == short.as_bytes(), "{word}");
                     ambiguous += 1;
                 }
                 other => panic!("{word}: {other:?}"),
@@ -80,29 +87,38 @@ fn short_options_stick_together() {
         (options.verbose, options.port, &nodes[..]),
         (2, 7410, &["n"][..])
     );
+    let what = |line: &'static [&'static str]| {
+        words(line)
+            .iter()
+            .map(|word| word.what)
+            .collect::<std::vec::Vec<_>>()
+    };
     assert_eq!(
-        words(&["-hV"]),
-        [
-            Ok(Word::Option(Name::Help, None)),
-            Ok(Word::Option(Name::Version, None))
-        ]
+        what(&["-hV"]),
+        [What::Option(Name::Help), What::Option(Name::Version)]
     );
+    assert_eq!(what(&["-Vhx"])[2], What::Wrong(Wrong::Unknown));
+    let line = ["-vc1"];
+    let [word] = words(&line)[..] else { panic!() };
     assert_eq!(
-        words(&["-vc1"]),
-        [Ok(Word::Option(Name::Verbose, Some(b"c1")))]
+        (word.what, word.text),
+        (What::Option(Name::Verbose), &b"c1"[..])
     );
 }
 
 #[test]
 fn what_is_wrong_is_named() {
-    let wrong = |line: &'static [&'static str]| read(line).unwrap_err();
-    assert_eq!(wrong(&["-x"]), Wrong::Unknown(b"x"));
-    assert_eq!(wrong(&["--bogus=1"]), Wrong::Unknown(b"bogus"));
-    assert_eq!(wrong(&["--ver"]), Wrong::Ambiguous(b"ver"));
-    assert_eq!(wrong(&["--="]), Wrong::Ambiguous(b""));
-    assert_eq!(wrong(&["-c"]), Wrong::NoValue(Name::Count));
-    assert_eq!(wrong(&["--count"]), Wrong::NoValue(Name::Count));
-    assert_eq!(wrong(&["--help=1"]), Wrong::NeedlessValue(Name::Help));
+    for (line, wrong, text) in [
+        (&["-x"][..], Wrong::Unknown, "x"),
+        (&["--bogus=1"], Wrong::Unknown, "bogus"),
+        (&["--ver"], Wrong::Ambiguous, "ver"),
+        (&["--="], Wrong::Ambiguous, ""),
+        (&["-c"], Wrong::NoValue(Name::Count), ""),
+        (&["--count"], Wrong::NoValue(Name::Count), ""),
+        (&["--help=1"], Wrong::NeedlessValue(Name::Help), "1"),
+    ] {
+        assert_eq!(read(line).unwrap_err(), (wrong, text));
+    }
     for port in [
         "0",
         "65536",
@@ -115,14 +131,14 @@ fn what_is_wrong_is_named() {
         let line = ["-p", port];
         assert_eq!(
             read(&line).unwrap_err(),
-            Wrong::BadValue(Name::Port, port.as_bytes())
+            (Wrong::BadValue(Name::Port), port)
         );
     }
     for interval in ["0", "-3", "x", "2147483648", "0.5", ""] {
         let line = ["-i", interval];
         assert_eq!(
             read(&line).unwrap_err(),
-            Wrong::BadValue(Name::Interval, interval.as_bytes())
+            (Wrong::BadValue(Name::Interval), interval)
         );
     }
     for (option, values) in [
@@ -152,10 +168,10 @@ fn what_is_wrong_is_named() {
         for value in values {
             let word = format!("--{option}={value}");
             let line = [word.as_str()];
-            let Err(Wrong::BadValue(name, text)) = read(&line) else {
+            let Err((Wrong::BadValue(name), text)) = read(&line) else {
                 panic!("{word}")
             };
-            assert_eq!((name.text(), text), (option, value.as_bytes()));
+            assert_eq!((name.text(), text), (option.as_bytes(), *value));
         }
     }
 }
@@ -163,7 +179,7 @@ fn what_is_wrong_is_named() {
 #[test]
 fn numbers_by_their_leading_digits() {
     let mut options = Options::default();
-    let mut take = |name, value: &'static str| options.take(name, Some(value.as_bytes())).unwrap();
+    let mut take = |name, value: &'static str| options.take(name, value.as_bytes()).unwrap();
     assert_eq!(take(Name::Port, "7410x"), Understood::InPart);
     assert_eq!(take(Name::Port, " +12"), Understood::Whole);
     assert_eq!(take(Name::Interval, "5.5"), Understood::InPart);
@@ -196,8 +212,8 @@ proptest! {
         let mut seen = 0;
         for word in Words::new(line.iter().map(|word| word.as_bytes())) {
             seen += 1;
-            if let Ok(Word::Option(name, value)) = word {
-                let _ = options.take(name, value);
+            if let What::Option(name) = word.what {
+                let _ = options.take(name, word.text);
             }
         }
         let letters: usize = line.iter().map(|word| word.len().max(1)).sum();
@@ -208,8 +224,8 @@ proptest! {
 
     #[test]
     fn any_bytes_are_a_value_or_not(value in proptest::collection::vec(any::<u8>(), 0..30)) {
-        for (_, _, _, name) in OPTIONS {
-            let _ = Options::default().take(name, Some(&value));
+        for row in &OPTIONS {
+            let _ = Options::default().take(row.3, &value);
         }
     }
 

@@ -3,7 +3,7 @@
 use heapless::Vec;
 
 use crate::address::Address;
-use crate::text::pieces;
+use crate::text::{pieces, same};
 
 /// Before the question stand its number, flags, and how many records each section has.
 const HEADER: usize = 12;
@@ -41,15 +41,22 @@ impl Kind {
 /// A question, ready to be sent.
 pub type Query = Vec<u8, QUERY_MAX>;
 
-/// Asks for the addresses of `name`, followed by `domain` unless that is empty. `large` allows an
+/// Makes `query` ask for the addresses of `name`, followed by `domain` unless that is empty. `large` allows an
 /// answer of more than 512 bytes. `None` when no host can have that name: a label is empty or has
 /// more than 63 bytes, or the whole has more than 255.
-pub fn query(id: u16, name: &[u8], domain: &[u8], kind: Kind, large: bool) -> Option<Query> {
-    let mut query = Query::new();
+#[inline(never)]
+pub fn query(
+    query: &mut Query,
+    id: u16,
+    [name, domain]: [&[u8]; 2],
+    kind: Kind,
+    large: bool,
+) -> Option<()> {
+    query.clear();
     let [id_high, id_low] = id.to_be_bytes();
     // A standard query, recursion desired, one question; the EDNS record counts as additional.
     let header = [id_high, id_low, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(large)];
-    put(&mut query, &header)?;
+    put(query, &header)?;
     for part in [name, domain] {
         let part = part.strip_suffix(b".").unwrap_or(part);
         if part.is_empty() {
@@ -59,19 +66,19 @@ pub fn query(id: u16, name: &[u8], domain: &[u8], kind: Kind, large: bool) -> Op
             if label.is_empty() || label.len() > 63 {
                 return None;
             }
-            put(&mut query, &[label.len() as u8])?;
-            put(&mut query, label)?;
+            put(query, &[label.len() as u8])?;
+            put(query, label)?;
         }
     }
     if query.len() == HEADER || query.len() >= HEADER + 255 {
         return None;
     }
     let [kind_high, kind_low] = kind.code().to_be_bytes();
-    put(&mut query, &[0, kind_high, kind_low, 0, 1])?;
+    put(query, &[0, kind_high, kind_low, 0, 1])?;
     if large {
-        put(&mut query, &EDNS)?;
+        put(query, &EDNS)?;
     }
-    Some(query)
+    Some(())
 }
 
 #[inline(never)]
@@ -103,25 +110,21 @@ pub fn id(packet: &[u8]) -> Option<u16> {
 /// answer (RFC 1034, 4.3.2), so every address in it belongs to the name at the chain's head.
 pub fn reply<'p>(packet: &'p [u8], query: &Query, kind: Kind) -> Option<(Meaning, Addresses<'p>)> {
     let mut rest = Records(packet);
-    let id = rest.number()?;
-    let flags = rest.number()?;
-    let questions = rest.number()?;
-    let left = rest.number()?;
-    rest.take(4)?;
+    let head = rest.take(HEADER)?.first_chunk()?;
+    let [_, _, response, code, q_high, q_low, a_high, a_low] = *head;
     // The question comes back as it was sent, but perhaps in other letters.
     let asked = query.get(HEADER..)?;
     let asked = asked.strip_suffix(&EDNS).unwrap_or(asked);
-    let echoed = rest.take(asked.len())?;
-    if id != self::id(query)?
-        || flags & 0x8000 == 0
-        || questions != 1
-        || !echoed.eq_ignore_ascii_case(asked)
+    if id(packet) != id(query)
+        || response & 0x80 == 0
+        || [q_high, q_low] != [0, 1]
+        || !same(rest.take(asked.len())?, asked)
     {
         return None;
     }
     // RFC 1035, 4.1.1: no error, and no such name (3), are knowledge; the others are not.
-    let meaning = match flags & 0xf {
-        0 | 3 if flags & 0x200 != 0 => Meaning::Truncated,
+    let meaning = match code & 0xf {
+        0 | 3 if response & 2 != 0 => Meaning::Truncated,
         0 | 3 => Meaning::Final,
         _ => Meaning::Unhelpful,
     };
@@ -130,7 +133,7 @@ pub fn reply<'p>(packet: &'p [u8], query: &Query, kind: Kind) -> Option<(Meaning
         Addresses {
             kind,
             records: rest,
-            left,
+            left: u16::from_be_bytes([a_high, a_low]),
         },
     ))
 }
@@ -221,8 +224,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn build(id: u16, name: &[u8], domain: &[u8], kind: Kind, large: bool) -> Option<Query> {
+        let mut built = Query::new();
+        query(&mut built, id, [name, domain], kind, large).map(|()| built)
+    }
+
     fn ask(name: &str, domain: &str, kind: Kind) -> Option<Query> {
-        query(0x1234, name.as_bytes(), domain.as_bytes(), kind, false)
+        build(0x1234, name.as_bytes(), domain.as_bytes(), kind, false)
     }
 
     /// The bytes of RFC 1035's form, written out.
@@ -234,7 +242,7 @@ mod tests {
         assert_eq!(ask("node1.example.", "", Kind::Aaaa).unwrap(), expected);
         assert_eq!(ask("node1", "example", Kind::Aaaa).unwrap(), expected);
         assert_eq!(ask("node1", "example.", Kind::Aaaa).unwrap(), expected);
-        let large = query(0x1234, b"node1.example", b"", Kind::Aaaa, true).unwrap();
+        let large = build(0x1234, b"node1.example", b"", Kind::Aaaa, true).unwrap();
         assert_eq!(large[..11], expected[..11]);
         assert_eq!(large[11], 1);
         assert_eq!(
@@ -251,7 +259,7 @@ mod tests {
             assert_eq!(ask(name, "", Kind::A), None, "{name}");
         }
         let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(61));
-        assert!(query(1, longest.as_bytes(), b"", Kind::A, true).is_some());
+        assert!(build(1, longest.as_bytes(), b"", Kind::A, true).is_some());
         assert_eq!(ask(&longest, "a", Kind::A), None);
     }
 
@@ -406,7 +414,7 @@ mod tests {
 
         #[test]
         fn any_name_is_asked_for_or_not(name in proptest::collection::vec(any::<u8>(), 0..300), domain in "[a-z.]{0,80}", large: bool) {
-            if let Some(query) = query(7, &name, domain.as_bytes(), Kind::Aaaa, large) {
+            if let Some(query) = build(7, &name, domain.as_bytes(), Kind::Aaaa, large) {
                 prop_assert!(reply(&answer(&query, 0x8180, &[]), &query, Kind::Aaaa).is_some());
             }
         }

@@ -1,7 +1,7 @@
 //! `/etc/hosts`, hosts(5).
 
 use crate::address::Address;
-use crate::text::{Pieces, pieces, words};
+use crate::text::{Pieces, pieces, same, words};
 
 /// The addresses that a text in the form of hosts(5) gives to a name.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl Iterator for Addresses<'_> {
                 continue;
             };
             for word in words {
-                if word.eq_ignore_ascii_case(self.name)
+                if same(word, self.name)
                     && let Some(address) = Address::parse(address)
                 {
                     return Some(address);

@@ -193,11 +193,12 @@ impl Lookup {
 /// The domain that makes the `candidate`th form of `name`, empty for the name as it is; `None`
 /// when all forms have been tried. resolv.conf(5): a name with at least `dots` dots is first asked
 /// for as it is, any other with the search list first; one that ends with a dot only as it is.
+#[inline(never)]
 pub fn domain<'t>(
     name: &[u8],
     candidate: u8,
     dots: u32,
-    search: impl Iterator<Item = &'t [u8]>,
+    search: crate::text::Words<'t>,
 ) -> Option<&'t [u8]> {
     let mut count = 0u32;
     for byte in name {
@@ -225,6 +226,7 @@ pub fn domain<'t>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::words;
     use proptest::prelude::*;
 
     fn settings() -> Settings {
@@ -351,7 +353,7 @@ mod tests {
     #[test]
     fn forms_of_a_name() {
         let forms = |name: &str, dots| {
-            let search = || [&b"a.example"[..], b"b.example"].into_iter();
+            let search = || words(b"a.example b.example");
             let form = |candidate| domain(name.as_bytes(), candidate, dots, search());
             let forms: Vec<_> = (0..9)
                 .map_while(form)
@@ -364,7 +366,7 @@ mod tests {
         assert_eq!(forms("node.x", 2), "a.example b.example ");
         assert_eq!(forms("node", 0), " a.example b.example");
         assert_eq!(forms("node.", 1), "");
-        assert_eq!(domain(b"node.", 1, 1, [&b"a"[..]].into_iter()), None);
+        assert_eq!(domain(b"node.", 1, 1, words(b"a")), None);
     }
 
     proptest! {

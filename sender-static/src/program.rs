@@ -1,7 +1,7 @@
 //! From the command line to the exit code.
 
-use crate::args::{Name, Options, Understood, Word, Words, Wrong};
-use crate::report::{self, Line};
+use crate::args::{Name, Options, Understood, What, Words, Wrong};
+use crate::report;
 use crate::sender::{Outcome, Sender, Storage};
 use crate::sys::{self, Argument};
 use crate::transport::udp::Udp;
@@ -37,20 +37,25 @@ pub fn run(arguments: impl Iterator<Item = Argument> + Clone) -> Exit {
     let mut options = Options::default();
     let mut nodes = false;
     for word in Words::new(arguments.clone()) {
-        let result = match word {
-            Ok(Word::Node(_)) => {
+        let wrong = match word.what {
+            What::Node => {
                 nodes = true;
-                Ok(())
+                continue;
             }
-            Ok(Word::Option(Name::Help, _)) => return print(HELP),
-            Ok(Word::Option(Name::Version, _)) => return print(VERSION),
-            Ok(Word::Option(name, value)) => take(&mut options, name, value),
-            Err(wrong) => Err(wrong),
+            What::Option(Name::Help) => return print(HELP),
+            What::Option(Name::Version) => return print(VERSION),
+            What::Option(name) => match options.take(name, word.text) {
+                Some(Understood::Whole) => continue,
+                Some(Understood::InPart) => {
+                    report::in_part(name, word.text);
+                    continue;
+                }
+                None => Wrong::BadValue(name),
+            },
+            What::Wrong(wrong) => wrong,
         };
-        if let Err(wrong) = result {
-            report::wrong(wrong);
-            return Exit::Failure;
-        }
+        report::wrong(wrong, word.text);
+        return Exit::Failure;
     }
     if !nodes {
         print(HELP);
@@ -60,32 +65,17 @@ pub fn run(arguments: impl Iterator<Item = Argument> + Clone) -> Exit {
     let mut sender = Sender::new(&options, Udp::new(&options), &mut storage);
     let now = sys::now();
     for word in Words::new(arguments) {
-        if let Ok(Word::Node(name)) = word {
-            sender.add(name, now);
+        if word.what == What::Node {
+            sender.add(word.text, now);
         }
     }
-    match sender.run(now) {
+    let outcome = sender.run(now);
+    // The kernel takes back what it gave when the process ends, which is now.
+    core::mem::forget(sender);
+    match outcome {
         Outcome::Sent => Exit::Success,
         Outcome::NothingSent => Exit::Failure,
     }
-}
-
-fn take<'a>(
-    options: &mut Options<'a>,
-    name: Name,
-    value: Option<&'a [u8]>,
-) -> Result<(), Wrong<'a>> {
-    if options.take(name, value)? == Understood::InPart {
-        Line::new()
-            .text(name.text().as_bytes())
-            .text(b": '")
-            .text(value.unwrap_or_default())
-            .text(b"' is not ")
-            .text(report::right(name).as_bytes())
-            .text(b"; what can be read of it is used")
-            .say();
-    }
-    Ok(())
 }
 
 fn print(text: &str) -> Exit {

@@ -5,6 +5,7 @@ use heapless::Vec;
 use crate::address::Address;
 use crate::args::{Name, Wrong};
 use crate::sys::{self, Errno};
+use crate::text::pieces;
 
 /// One line. What does not fit is cut off: a line is for reading, nothing depends on it.
 #[derive(Debug)]
@@ -79,20 +80,25 @@ impl Line {
 
     /// Adds what went wrong, in words where there are some.
     pub fn error(&mut self, error: Errno) -> &mut Self {
-        let words = match error {
-            Errno::EPERM => "not permitted (packet filter?)",
-            Errno::EAGAIN => "the send buffer is full",
-            Errno::EACCES => "not permitted (broadcast?)",
-            Errno::ENODEV => "no such interface",
-            Errno::EAFNOSUPPORT => "the kernel has no such address family",
-            Errno::ENETDOWN => "the interface is down",
-            Errno::ENETUNREACH => "the network is unreachable",
-            Errno::ENOBUFS => "the kernel has no buffer left",
-            Errno::ECONNREFUSED => "refused",
-            Errno::EHOSTUNREACH => "the host is unreachable",
-            Errno(number) => return self.text(b"error ").number(number.into(), 10),
-        };
-        self.text(words.as_bytes())
+        let number = error.number();
+        for line in pieces(ERRORS, b'\n') {
+            if let [first, words @ ..] = line
+                && u16::from(*first) == number
+            {
+                return self.text(words);
+            }
+        }
+        self.text(b"error ").number(number.into(), 10)
+    }
+
+    /// Adds an option's value that is not as it should be, and what would be right.
+    #[inline(never)]
+    fn value(&mut self, name: Name, text: &[u8]) -> &mut Self {
+        self.text(name.text())
+            .text(b": '")
+            .text(text)
+            .text(b"' is not ")
+            .text(right(name))
     }
 
     /// Writes the line, unless that would have to wait.
@@ -102,40 +108,62 @@ impl Line {
     }
 }
 
+/// The kernel's errors that a person can do something about: number, then words.
+const ERRORS: &[u8] = b"\x01not permitted (packet filter?)
+\x0bthe send buffer is full
+\x0dnot permitted
+\x13no such interface
+\x61the kernel has no such address family
+\x64the interface is down
+\x65the network is unreachable
+\x69the kernel has no buffer left
+\x71the host is unreachable";
+
+/// What an option's value has to be, in the order of [`Name`].
+const RIGHT: &[u8] = b"a port from 1 to 65535
+auto, ipv4 or ipv6
+a number from 0 to 2147483647
+a number of seconds from 1 to 2147483647
+'none' or up to 16 rising times in seconds from 0 to 3600, as 0,0.2,0.5
+a number from 1 to 255
+the name of an interface
+a digit";
+
+/// What an option's value has to be.
+fn right(name: Name) -> &'static [u8] {
+    pieces(RIGHT, b'\n').nth(name as usize).unwrap_or_default()
+}
+
+/// Says something about a node.
+#[inline(never)]
+pub fn node(name: &[u8], what: &[u8]) {
+    Line::new().text(name).text(b": ").text(what).say();
+}
+
 /// Says what is wrong with the command line, and what would be right.
-pub fn wrong(wrong: Wrong<'_>) {
+#[inline(never)]
+pub fn wrong(wrong: Wrong, text: &[u8]) {
     let mut line = Line::new();
     match wrong {
-        Wrong::Unknown(given) => line.text(b"there is no option '").text(given).text(b"'"),
-        Wrong::Ambiguous(given) => line
-            .text(b"'--")
-            .text(given)
-            .text(b"' is the beginning of more than one option"),
-        Wrong::NoValue(name) => line.text(name.text().as_bytes()).text(b": needs a value"),
-        Wrong::NeedlessValue(name) => line.text(name.text().as_bytes()).text(b": takes no value"),
-        Wrong::BadValue(name, given) => line
-            .text(name.text().as_bytes())
-            .text(b": '")
-            .text(given)
-            .text(b"' is not ")
-            .text(right(name).as_bytes()),
+        Wrong::Unknown => line.text(b"no option '").text(text).text(b"'"),
+        Wrong::Ambiguous => line
+            .text(b"more than one option begins with '--")
+            .text(text)
+            .text(b"'"),
+        Wrong::NoValue(name) => line.text(name.text()).text(b": needs a value"),
+        Wrong::NeedlessValue(name) => line.text(name.text()).text(b": takes no value"),
+        Wrong::BadValue(name) => line.value(name, text),
     };
     line.text(b"; see --help").say();
 }
 
-/// What an option's value has to be.
-pub fn right(name: Name) -> &'static str {
-    match name {
-        Name::Port => "a port from 1 to 65535",
-        Name::Family => "auto, ipv4 or ipv6",
-        Name::Count => "a number of messages from 0 to 2147483647",
-        Name::Interval => "a number of seconds from 1 to 2147483647",
-        Name::Burst => "'none' or up to 16 rising times in seconds from 0 to 3600, as 0,0.2,0.5",
-        Name::Ttl => "a number of hops from 1 to 255",
-        Name::Device => "the name of an interface",
-        Name::Verbose => "a digit",
-        Name::Version | Name::Help => "allowed",
-    }
+/// Says that a value is taken for what can be read of it.
+#[inline(never)]
+pub fn in_part(name: Name, text: &[u8]) {
+    Line::new()
+        .value(name, text)
+        .text(b"; as much as can be read is used")
+        .say();
 }
 
 #[cfg(test)]
@@ -154,13 +182,13 @@ mod tests {
     fn errors_in_words_or_numbers() {
         assert_eq!(
             said(|line| {
-                line.error(Errno::ENETUNREACH);
+                line.error(Errno::new(101));
             }),
             "the network is unreachable"
         );
         assert_eq!(
             said(|line| {
-                line.error(Errno(4095));
+                line.error(Errno::new(4095));
             }),
             "error 4095"
         );

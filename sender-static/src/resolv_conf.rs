@@ -4,7 +4,7 @@ use heapless::Vec;
 
 use crate::address::Address;
 use crate::schedule::Millis;
-use crate::text::{Words, number, pieces, words};
+use crate::text::{Words, is, number, pieces, words};
 
 /// How many servers are asked. The C library stops at three.
 pub const SERVERS: usize = 8;
@@ -37,15 +37,14 @@ impl Settings {
         let mut settings = Self::DEFAULT;
         for line in pieces(text, b'\n') {
             let mut words = words(line);
-            match words.next() {
-                Some(b"nameserver") => {
-                    if let Some(server) = words.next().and_then(Address::parse) {
-                        // One more than can be asked changes nothing.
-                        let _ = settings.servers.push(server);
-                    }
+            let key = words.next().unwrap_or_default();
+            if is(key, b"nameserver") {
+                if let Some(server) = words.next().and_then(Address::parse) {
+                    // One more than can be asked changes nothing.
+                    let _ = settings.servers.push(server);
                 }
-                Some(b"options") => settings.options(words),
-                _ => {}
+            } else if is(key, b"options") {
+                settings.options(words);
             }
         }
         if settings.servers.is_empty() {
@@ -57,15 +56,16 @@ impl Settings {
     fn options(&mut self, words: Words<'_>) {
         for word in words {
             let mut parts = pieces(word, b':');
-            let name = parts.next();
-            let Some(value) = parts.rest().and_then(|value| number(value, 10)) else {
+            let name = parts.next().unwrap_or_default();
+            let Some(value) = number(parts.rest().unwrap_or_default(), 10) else {
                 continue;
             };
-            match name {
-                Some(b"ndots") => self.dots = value.min(15),
-                Some(b"timeout") => self.timeout = Millis::seconds(value.clamp(1, 30)),
-                Some(b"attempts") => self.attempts = value.clamp(1, 5),
-                _ => {}
+            if is(name, b"ndots") {
+                self.dots = value.min(15);
+            } else if is(name, b"timeout") {
+                self.timeout = Millis::seconds(value.clamp(1, 30));
+            } else if is(name, b"attempts") {
+                self.attempts = value.clamp(1, 5);
             }
         }
     }
@@ -76,7 +76,8 @@ pub fn search(text: &[u8]) -> Words<'_> {
     let mut list = words(&[]);
     for line in pieces(text, b'\n') {
         let mut words = words(line);
-        if let Some(b"search" | b"domain") = words.next() {
+        let key = words.next().unwrap_or_default();
+        if is(key, b"search") || is(key, b"domain") {
             list = words;
         }
     }

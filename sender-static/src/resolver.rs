@@ -29,19 +29,15 @@ impl Resolver {
     };
 
     /// Reads `/etc/resolv.conf`, each time again: the scripts that bring the network up write it.
-    /// Says whether there is news; questions to the former servers have then lost their sockets.
-    pub fn refresh(&mut self) -> bool {
-        let file = File::read(c"/etc/resolv.conf");
-        if !self.sockets.is_empty() && file.bytes() == self.file.bytes() {
-            return false;
-        }
-        self.settings = Settings::parse(file.bytes());
-        self.file = file;
+    /// Answers to former questions are lost.
+    #[inline(never)]
+    pub fn refresh(&mut self) {
+        self.file = File::read(c"/etc/resolv.conf");
+        self.settings = Settings::parse(self.file.bytes());
         self.sockets.clear();
         for _ in &self.settings.servers {
             let _ = self.sockets.push(None);
         }
-        true
     }
 
     /// A lookup from its beginning.
@@ -49,14 +45,19 @@ impl Resolver {
         Lookup::new(sys::random(), family)
     }
 
-    /// Does what is to be done about `name`: when to come back, `None` when the lookup is over.
-    pub fn pursue(&mut self, name: &[u8], lookup: &mut Lookup, now: Millis) -> Option<Millis> {
+    /// Does what is to be done about `name`: when to come back, [`Millis::NEVER`] when the lookup is
+    /// over.
+    #[inline(never)]
+    pub fn pursue(&mut self, name: &[u8], lookup: &mut Lookup, now: Millis) -> Millis {
         loop {
             match lookup.step(now, &self.settings) {
-                Step::Wait(until) => return Some(until),
-                Step::Over => return None,
+                Step::Wait(until) => return until,
+                Step::Over => return Millis::NEVER,
                 Step::Ask => {
-                    self.domain(name, lookup)?;
+                    let search = search(self.file.bytes());
+                    if domain(name, lookup.candidate, self.settings.dots, search).is_none() {
+                        return Millis::NEVER;
+                    }
                     for server in 0..self.sockets.len() {
                         for kind in Kind::BOTH {
                             self.ask(name, lookup, server, kind);
@@ -68,24 +69,11 @@ impl Resolver {
         }
     }
 
-    fn domain(&self, name: &[u8], lookup: &Lookup) -> Option<&[u8]> {
-        domain(
-            name,
-            lookup.candidate,
-            self.settings.dots,
-            search(self.file.bytes()),
-        )
-    }
-
     #[inline(never)]
-    fn query(&self, name: &[u8], lookup: &Lookup, kind: Kind) -> Option<Query> {
-        dns::query(
-            lookup.id,
-            name,
-            self.domain(name, lookup)?,
-            kind,
-            lookup.large,
-        )
+    fn query(&self, query: &mut Query, name: &[u8], lookup: &Lookup, kind: Kind) -> Option<()> {
+        let search = search(self.file.bytes());
+        let domain = domain(name, lookup.candidate, self.settings.dots, search)?;
+        dns::query(query, lookup.id, [name, domain], kind, lookup.large)
     }
 
     /// Asks one server, when its answer is still open.
@@ -95,9 +83,10 @@ impl Resolver {
             return;
         }
         lookup.refused(server, kind);
-        let Some(query) = self.query(name, lookup, kind) else {
+        let mut query = Query::new();
+        if self.query(&mut query, name, lookup, kind).is_none() {
             return;
-        };
+        }
         let Some(address) = self.settings.servers.get(server) else {
             return;
         };
@@ -151,6 +140,7 @@ impl Resolver {
 
     /// Takes `datagram` of `server` as an answer about `name` when it is one, and gives the
     /// addresses in it.
+    #[inline(never)]
     pub fn read<'p>(
         &mut self,
         server: usize,
@@ -161,11 +151,12 @@ impl Resolver {
         if dns::id(datagram)? != lookup.id {
             return None;
         }
+        let mut query = Query::new();
         for kind in Kind::BOTH {
             if !lookup.expects(server, kind) {
                 continue;
             }
-            let query = self.query(name, lookup, kind)?;
+            self.query(&mut query, name, lookup, kind)?;
             let Some((meaning, addresses)) = dns::reply(datagram, &query, kind) else {
                 continue;
             };

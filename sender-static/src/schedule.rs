@@ -14,6 +14,9 @@ use heapless::Vec;
 pub struct Millis(pub u64);
 
 impl Millis {
+    /// Later than everything.
+    pub const NEVER: Self = Self(u64::MAX);
+
     /// So many seconds.
     pub const fn seconds(seconds: u32) -> Self {
         Self((seconds as u64).wrapping_mul(1000))
@@ -67,26 +70,18 @@ pub struct Turn {
     steady: bool,
     /// How many rounds are left; unused where there is no count.
     left: u32,
-    /// When the next one is due; `None` when all have been.
-    pub due: Option<Millis>,
+    /// When the next one is due; [`Millis::NEVER`] when all have been.
+    pub due: Millis,
 }
 
 impl Turn {
-    /// Never due.
-    pub const OVER: Self = Self {
-        start: Millis(0),
-        steady: false,
-        left: 0,
-        due: None,
-    };
-
     /// The same rounds, from now on.
     #[must_use]
     pub fn afresh(self, now: Millis) -> Self {
         Self {
             start: now,
             steady: false,
-            due: Some(now),
+            due: now,
             ..self
         }
     }
@@ -99,7 +94,7 @@ impl Cadence {
             start: now,
             steady: false,
             left: self.count,
-            due: Some(now),
+            due: now,
         }
     }
 
@@ -107,20 +102,23 @@ impl Cadence {
     pub fn advance(&self, turn: &mut Turn, now: Millis, taken: bool) {
         if self.count > 0 {
             turn.left = turn.left.saturating_sub(1);
-            let next = turn.start.plus(self.interval_after(now.since(turn.start)));
-            turn.due = (turn.left > 0).then_some(next);
+            turn.due = if turn.left > 0 {
+                turn.start.plus(self.interval_after(now.since(turn.start)))
+            } else {
+                Millis::NEVER
+            };
             return;
         }
         if !taken {
             turn.steady = false;
-            turn.due = Some(now.plus(RETRY.min(self.interval)));
+            turn.due = now.plus(RETRY.min(self.interval));
             return;
         }
         if !turn.steady {
             turn.start = now;
             turn.steady = true;
         }
-        turn.due = Some(turn.start.plus(self.message_after(now.since(turn.start))));
+        turn.due = turn.start.plus(self.message_after(now.since(turn.start)));
     }
 
     /// The first multiple of the interval behind `offset`. A multiple that passed while the
@@ -166,8 +164,10 @@ mod tests {
         let mut turn = cadence.begin(start);
         let mut sent = Vec::new();
         for _ in 0..512 {
-            let Some(due) = turn.due else { break };
-            let now = due.plus(Millis(late));
+            if turn.due == Millis::NEVER {
+                break;
+            }
+            let now = turn.due.plus(Millis(late));
             let at = now.since(start).0;
             if at > until {
                 break;
@@ -265,7 +265,7 @@ mod tests {
             for step in 0..64u32 {
                 let taken = lost >> step & 1 == 0;
                 cadence.advance(&mut turn, now, taken);
-                let due = turn.due.unwrap();
+                let due = turn.due;
                 prop_assert!(due > now && due <= now.plus(Millis(interval)));
                 prop_assert!(taken || due <= now.plus(RETRY));
                 now = due;

@@ -9,11 +9,12 @@ use crate::args::Options;
 use crate::dns::REPLY_MAX;
 use crate::hosts;
 use crate::lookup::Lookup;
-use crate::report::Line;
+use crate::report::{self, Line};
 use crate::resolv_conf::SERVERS;
 use crate::resolver::Resolver;
 use crate::schedule::{Millis, Turn};
 use crate::sys::{self, Errno, File, Table};
+use crate::text::has;
 use crate::transport::Transport;
 
 /// What is said, in this machine's own byte order: a stock receiver reads only its own.
@@ -37,42 +38,30 @@ pub struct Node<'a> {
     spoken_to: bool,
     /// Whether it has an address.
     found: bool,
-    /// Its rounds: those of the looking up, and what is left of them for its addresses.
+    /// The rounds of its looking up, and what is left of them for its addresses. Due when something
+    /// is to be done about its name.
     turn: Turn,
-    /// The questions under way and when something is to be done about them.
-    lookup: Option<(Lookup, Millis)>,
+    /// The questions under way.
+    lookup: Option<Lookup>,
 }
 
 impl Node<'_> {
-    /// When something is to be done about its name.
-    fn due(&self) -> Option<Millis> {
-        self.lookup
-            .as_ref()
-            .map_or(self.turn.due, |(_, due)| Some(*due))
-    }
-
     /// Ends a lookup: for good, or until the next one when there may be more to be learnt.
+    #[inline(never)]
     fn settle(&mut self, complete: bool, options: &Options<'_>, now: Millis) {
-        let cadence = &options.cadence;
-        if !self.found && options.verbose > 0 {
-            Line::new()
-                .text(self.name)
-                .text(b": has no address yet")
-                .say();
-        }
-        if complete {
-            self.turn.due = None;
-        } else if cadence.count == 0 {
-            let pause = if self.found {
-                cadence.interval
+        if !self.found {
+            if options.verbose > 0 {
+                report::node(self.name, b"has no address yet");
+            }
+            if options.cadence.count > 0 {
+                options.cadence.advance(&mut self.turn, now, false);
             } else {
-                LOOK_AGAIN
-            };
-            self.turn.due = Some(now.plus(pause));
-        } else if self.found {
-            self.turn.due = None;
+                self.turn.due = now.plus(LOOK_AGAIN);
+            }
+        } else if complete || options.cadence.count > 0 {
+            self.turn.due = Millis::NEVER;
         } else {
-            cadence.advance(&mut self.turn, now, false);
+            self.turn.due = now.plus(options.cadence.interval);
         }
     }
 }
@@ -143,6 +132,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
     }
 
     /// Adds a node, due at once. One that can never be spoken to is told and left out.
+    #[inline(never)]
     pub fn add(&mut self, name: &'a [u8], now: Millis) {
         let turn = self.options.cadence.begin(now);
         let address = Address::parse(name);
@@ -156,23 +146,26 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         };
         if let Some(address) = address {
             // What is written as IPv6 counts as that, whatever it maps to.
-            let v6 = address.as_v4().is_none() || name.contains(&b':');
-            if !self.options.family.has(v6) {
-                Line::new()
-                    .text(name)
-                    .text(b": is not of the family asked for")
-                    .say();
+            if !self.options.family.has(has(name, b':')) {
+                report::node(name, b"is not of the family asked for");
                 return;
             }
+            node.turn.due = Millis::NEVER;
             node.found = true;
-            node.turn.due = None;
+            add_target(
+                &mut self.targets,
+                Target {
+                    address,
+                    node: place,
+                    turn,
+                    trouble: None,
+                },
+            );
         } else if name.is_empty() {
             return;
         }
         if self.nodes.push(node).is_err() {
-            no_memory(name);
-        } else if let Some(address) = address {
-            add_target(&mut self.targets, place, name, address, turn);
+            report::node(name, NO_MEMORY);
         }
     }
 
@@ -182,7 +175,10 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         loop {
             self.send(now);
             self.resolve(now);
-            let Some(next) = self.next() else { break };
+            let next = self.next();
+            if next == Millis::NEVER {
+                break;
+            }
             // Sending and telling have taken their time.
             now = sys::now();
             let mut waiting = self.resolver.waiting();
@@ -193,22 +189,24 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         self.conclude()
     }
 
-    /// When something is to be done next; `None` when everything is over.
-    fn next(&self) -> Option<Millis> {
-        let mut next = None;
+    /// When something is to be done next; [`Millis::NEVER`] when everything is
+    /// over.
+    fn next(&self) -> Millis {
+        let mut next = Millis::NEVER;
         for target in self.targets.iter() {
-            sooner(&mut next, target.turn.due);
+            next = next.min(target.turn.due);
         }
         for node in self.nodes.iter() {
-            sooner(&mut next, node.due());
+            next = next.min(node.turn.due);
         }
         next
     }
 
     /// Gives every address that is due its message.
+    #[inline(never)]
     fn send(&mut self, now: Millis) {
         for target in self.targets.iter_mut() {
-            if !is_due(target.turn.due, now) {
+            if target.turn.due > now {
                 continue;
             }
             let result = self.transport.send(&MESSAGE, &target.address);
@@ -238,6 +236,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
     }
 
     /// Looks up the names that are due, or goes on with that.
+    #[inline(never)]
     fn resolve(&mut self, now: Millis) {
         let Self {
             options,
@@ -246,11 +245,14 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             resolver,
             ..
         } = self;
+        let mut asking = false;
+        for node in nodes.iter() {
+            asking |= node.lookup.is_some();
+        }
         let mut hosts = None;
         let mut begun = 0usize;
-        let mut changed = false;
         for (place, node) in nodes.iter_mut().enumerate() {
-            if !is_due(node.due(), now) {
+            if node.turn.due > now {
                 continue;
             }
             if node.lookup.is_none() {
@@ -259,7 +261,9 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                 }
                 begun = begun.wrapping_add(1);
                 let hosts = hosts.get_or_insert_with(|| {
-                    changed = resolver.refresh();
+                    if !asking {
+                        resolver.refresh();
+                    }
                     File::read(c"/etc/hosts")
                 });
                 let before = targets.len();
@@ -267,36 +271,23 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                     learn(targets, options, place, node, address, now);
                 }
                 if targets.len() > before {
-                    node.turn.due = None;
+                    node.turn.due = Millis::NEVER;
                     continue;
                 }
-                node.lookup = Some((resolver.begin(options.family), now));
             }
-            let Some((lookup, due)) = &mut node.lookup else {
-                continue;
-            };
-            match resolver.pursue(node.name, lookup, now) {
-                Some(until) => *due = until,
-                None => {
-                    let complete = lookup.complete();
-                    node.lookup = None;
-                    node.settle(complete, options, now);
-                }
-            }
-        }
-        if changed {
-            // What the others wait for are answers to sockets that are gone.
-            for node in nodes.iter_mut() {
-                if let Some((lookup, due)) = &mut node.lookup
-                    && *due > now
-                {
-                    (*lookup, *due) = (resolver.begin(options.family), now);
-                }
+            let begin = || Lookup::new(sys::random(), options.family);
+            let lookup = node.lookup.get_or_insert_with(begin);
+            node.turn.due = resolver.pursue(node.name, lookup, now);
+            if node.turn.due == Millis::NEVER {
+                let complete = lookup.complete();
+                node.lookup = None;
+                node.settle(complete, options, now);
             }
         }
     }
 
     /// Takes the answers that have arrived.
+    #[inline(never)]
     fn hear(&mut self, now: Millis) {
         let Self {
             options,
@@ -313,16 +304,17 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                     break;
                 }
                 for (place, node) in nodes.iter_mut().enumerate() {
-                    let Some((lookup, due)) = &mut node.lookup else {
+                    let Some(lookup) = &mut node.lookup else {
                         continue;
                     };
-                    *due = now;
+                    node.turn.due = now;
                     let Ok(datagram) = heard else {
                         lookup.refused_all(server);
                         continue;
                     };
                     let found = resolver.read(server, datagram, node.name, lookup);
-                    for address in found.into_iter().flatten() {
+                    let Some(addresses) = found else { continue };
+                    for address in addresses {
                         learn(targets, options, place, node, address, now);
                     }
                 }
@@ -331,44 +323,26 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
     }
 
     /// Says which nodes never got a message.
+    #[inline(never)]
     fn conclude(&self) -> Outcome {
         let mut outcome = Outcome::NothingSent;
         for node in self.nodes.iter() {
             if node.spoken_to {
                 outcome = Outcome::Sent;
+            } else if node.found {
+                report::node(node.name, b"no message could be sent");
             } else {
-                let why: &[u8] = if node.found {
-                    b": no message could be sent"
-                } else {
-                    b": has no address, no message was sent"
-                };
-                Line::new().text(node.name).text(why).say();
+                report::node(node.name, b"has no address, no message was sent");
             }
         }
         outcome
     }
 }
 
-fn add_target(targets: &mut Table<'_, Target>, node: usize, name: &[u8], at: Address, turn: Turn) {
-    let target = Target {
-        address: at,
-        node,
-        turn,
-        trouble: None,
-    };
-    if targets.push(target).is_err() {
-        no_memory(name);
-    }
-}
-
-fn no_memory(name: &[u8]) {
-    Line::new()
-        .text(name)
-        .text(b": the kernel has no memory for this node")
-        .say();
-}
+const NO_MEMORY: &[u8] = b"the kernel has no memory for this";
 
 /// Adds an address to a node, unless it has it already.
+#[inline(never)]
 fn learn(
     targets: &mut Table<'_, Target>,
     options: &Options<'_>,
@@ -386,15 +360,21 @@ fn learn(
             return;
         }
     }
-    add_target(targets, place, node.name, address, node.turn.afresh(now));
+    let turn = node.turn.afresh(now);
+    add_target(
+        targets,
+        Target {
+            address,
+            node: place,
+            turn,
+            trouble: None,
+        },
+    );
 }
 
-fn is_due(due: Option<Millis>, now: Millis) -> bool {
-    due.is_some_and(|due| due <= now)
-}
-
-fn sooner(next: &mut Option<Millis>, due: Option<Millis>) {
-    if let Some(due) = due {
-        *next = Some(next.map_or(due, |next| next.min(due)));
+#[inline(never)]
+fn add_target(targets: &mut Table<'_, Target>, target: Target) {
+    if targets.push(target).is_err() {
+        report::node(b"an address", NO_MEMORY);
     }
 }

@@ -105,6 +105,26 @@ pub fn number(text: &[u8], radix: u32) -> Option<u32> {
     }
 }
 
+/// Whether `text` is `word`. A pattern would do, but becomes a comparison for each letter.
+#[inline(never)]
+pub fn is(text: &[u8], word: &[u8]) -> bool {
+    text == word
+}
+
+/// Whether both are the same but for upper and lower case.
+#[inline(never)]
+pub fn same(left: &[u8], right: &[u8]) -> bool {
+    let mut pairs = left.iter().zip(right);
+    left.len() == right.len() && pairs.all(|(left, right)| left.eq_ignore_ascii_case(right))
+}
+
+/// Whether `byte` is in `text`.
+pub fn has(text: &[u8], byte: u8) -> bool {
+    let mut pieces = pieces(text, byte);
+    pieces.next();
+    pieces.rest().is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +162,13 @@ mod tests {
         fn words_as_std_cuts_them(text in "[ab \t\r#]{0,20}") {
             let line = text.split('#').next().unwrap();
             prop_assert!(words(text.as_bytes()).map(String::from_utf8_lossy).eq(line.split_whitespace()));
+        }
+
+        #[test]
+        fn sameness_as_std_sees_it(left in "[aAbB0@`]{0,3}", right in "[aAbB0@`]{0,3}") {
+            let std = left.eq_ignore_ascii_case(&right);
+            prop_assert_eq!(same(left.as_bytes(), right.as_bytes()), std);
+            prop_assert_eq!(has(left.as_bytes(), b'a'), left.contains('a'));
         }
 
         #[test]

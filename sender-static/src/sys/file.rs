@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::slice;
 
 use super::memory::{give_back, pages};
-use super::{Errno, answer, call, close, number};
+use super::{answer, call, call3, close, number};
 
 /// The bytes of a file at the time it was read. They are copied, not mapped: a script that writes
 /// the file at the same moment cannot take the memory away.
@@ -35,7 +35,6 @@ impl File {
     fn try_read(path: &CStr) -> Option<Self> {
         const AT_FDCWD: usize = -100isize as usize;
         const O_NONBLOCK_CLOEXEC: usize = 0o4000 | 0o200_0000;
-        const SEEK_SET: usize = 0;
         const SEEK_END: usize = 2;
         // SAFETY: `path` is a zero-terminated string.
         let opened = answer(unsafe {
@@ -52,13 +51,9 @@ impl File {
             )
         });
         let descriptor = opened.ok()?;
-        let seek = |whence| {
-            // SAFETY: takes numbers and nothing else.
-            answer(unsafe { call(number::LSEEK, [descriptor, 0, whence, 0, 0, 0]) })
-        };
-        let length = seek(SEEK_END).unwrap_or(0);
-        // A file that cannot be sought has been read nowhere yet.
-        let _ = seek(SEEK_SET);
+        // SAFETY: takes numbers and nothing else.
+        let length = answer(unsafe { call3(number::LSEEK, [descriptor, 0, SEEK_END]) });
+        let length = length.unwrap_or(0);
         // More than it says: /proc says 0, and a script may be adding a line just now. Pages that
         // are not written to cost nothing.
         let room = length.saturating_add(64 << 10);
@@ -80,11 +75,12 @@ impl File {
             let start = (self.start as usize).wrapping_add(self.bytes);
             let room = self.room.wrapping_sub(self.bytes);
             // SAFETY: the kernel writes at most `room` bytes, all of them in our own pages.
-            match answer(unsafe { call(number::READ, [descriptor, start, room, 0, 0, 0]) }) {
-                Ok(0) => break,
-                Ok(read) => self.bytes = self.bytes.wrapping_add(read),
-                Err(Errno::EINTR) => {}
-                Err(_) => break,
+            let read = answer(unsafe {
+                call(number::PREAD64, [descriptor, start, room, self.bytes, 0, 0])
+            });
+            match read {
+                Ok(read) if read > 0 => self.bytes = self.bytes.wrapping_add(read),
+                _ => break,
             }
         }
     }

@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::slice;
 
-use super::{answer, call, number};
+use super::{answer, call, call3, number};
 
 /// A word of the command line, without its terminating zero byte.
 pub type Argument = &'static [u8];
@@ -68,7 +68,7 @@ pub(super) fn pages(bytes: usize) -> Option<*mut u8> {
 pub(super) unsafe fn give_back(start: *mut u8, bytes: usize) {
     // SAFETY: the caller vouches for the mapping.
     unsafe {
-        call(number::MUNMAP, [start as usize, bytes, 0, 0, 0, 0]);
+        call3(number::MUNMAP, [start as usize, bytes, 0]);
     }
 }
 
@@ -102,22 +102,29 @@ impl<'a, T: Copy> Table<'a, T> {
         Ok(())
     }
 
-    /// The space that is left behind is not given back: all of it together is smaller than what
-    /// is in use.
     fn grow(&mut self) -> bool {
         let room = self.slots.len().saturating_mul(2).max(64);
-        let Some(start) = pages(room.saturating_mul(size_of::<T>())) else {
-            return false;
-        };
+        let bytes = room.saturating_mul(size_of::<T>());
+        // SAFETY: the slots are ours to read.
+        let moved = unsafe { moved(self.slots.as_ptr().cast(), size_of_val(self.slots), bytes) };
+        let Some(start) = moved else { return false };
         // SAFETY: the mapping is new, large enough, aligned to a page, never given back, and any
         // bytes will do for `MaybeUninit`.
-        let slots = unsafe { slice::from_raw_parts_mut(start.cast::<MaybeUninit<T>>(), room) };
-        for (new, old) in slots.iter_mut().zip(self.slots.iter()) {
-            *new = *old;
-        }
-        self.slots = slots;
+        self.slots = unsafe { slice::from_raw_parts_mut(start.cast::<MaybeUninit<T>>(), room) };
         true
     }
+}
+
+/// New pages that begin with a copy of the old. The old space is not given back: all that is left
+/// behind is together smaller than what is in use.
+///
+/// # Safety
+/// `old` must be valid for `used` bytes, and `room` at least as much.
+unsafe fn moved(old: *const u8, used: usize, room: usize) -> Option<*mut u8> {
+    let start = pages(room)?;
+    // SAFETY: the caller vouches for the old bytes; the new ones are a mapping of their own.
+    unsafe { start.copy_from_nonoverlapping(old, used) };
+    Some(start)
 }
 
 impl<T: Copy> Deref for Table<'_, T> {

@@ -14,6 +14,8 @@ mod socket;
 #[cfg_attr(target_arch = "powerpc64", path = "powerpc64.rs")]
 mod machine;
 
+use core::num::NonZero;
+
 use crate::schedule::Millis;
 pub use file::File;
 use machine::{call, number};
@@ -22,39 +24,48 @@ pub use socket::{MULTICAST_HOPS_V4, MULTICAST_HOPS_V6, Socket, UNICAST_HOPS_V4, 
 
 /// An error number of the kernel (errno(3)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(pub u16);
+pub struct Errno(NonZero<u16>);
 
 impl Errno {
-    /// Operation not permitted: a packet filter said no, or a privilege is missing.
-    pub const EPERM: Self = Self(1);
+    /// The error of that number; those the kernel gives are 1 to 4095.
+    pub const fn new(number: u16) -> Self {
+        match NonZero::new(number) {
+            Some(number) => Self(number),
+            None => Self(NonZero::<u16>::MAX),
+        }
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u16 {
+        self.0.get()
+    }
+
     /// A signal came in between.
-    pub const EINTR: Self = Self(4);
+    pub const EINTR: Self = Self::new(4);
     /// The send buffer is full, or nothing is there to be received.
-    pub const EAGAIN: Self = Self(11);
+    pub const EAGAIN: Self = Self::new(11);
     /// The destination is a broadcast address and the socket was not told to allow that.
-    pub const EACCES: Self = Self(13);
-    /// There is no such interface.
-    pub const ENODEV: Self = Self(19);
-    /// The kernel knows nothing of this address family.
-    pub const EAFNOSUPPORT: Self = Self(97);
-    /// The interface is down.
-    pub const ENETDOWN: Self = Self(100);
-    /// No route leads there.
-    pub const ENETUNREACH: Self = Self(101);
-    /// The kernel has no buffer left.
-    pub const ENOBUFS: Self = Self(105);
+    pub const EACCES: Self = Self::new(13);
     /// An earlier message met a closed port.
-    pub const ECONNREFUSED: Self = Self(111);
-    /// The host cannot be reached.
-    pub const EHOSTUNREACH: Self = Self(113);
+    pub const ECONNREFUSED: Self = Self::new(111);
 }
 
 /// Splits the kernel's answer: −4095 … −1 are error numbers, everything else is a value.
 fn answer(result: isize) -> Result<usize, Errno> {
     match result {
-        -4095..=-1 => Err(Errno(result.unsigned_abs() as u16)),
+        -4095..=-1 => Err(Errno::new(result.unsigned_abs() as u16)),
         value => Ok(value as usize),
     }
+}
+
+/// A system call of up to three arguments.
+///
+/// # Safety
+/// As [`call`].
+#[inline]
+unsafe fn call3(number: usize, [a, b, c]: [usize; 3]) -> isize {
+    // SAFETY: the caller vouches for the arguments.
+    unsafe { call(number, [a, b, c, 0, 0, 0]) }
 }
 
 /// Monotonic time: it never jumps, whatever a script does to the wall clock.
@@ -63,9 +74,9 @@ pub fn now() -> Millis {
     let mut time = [0u64; 2];
     // SAFETY: the kernel writes one `timespec` of two 64-bit words into `time`.
     unsafe {
-        call(
+        call3(
             number::CLOCK_GETTIME,
-            [CLOCK_MONOTONIC, (&raw mut time) as usize, 0, 0, 0, 0],
+            [CLOCK_MONOTONIC, (&raw mut time) as usize, 0],
         );
     }
     let [seconds, nanoseconds] = time;
@@ -79,21 +90,15 @@ pub fn now() -> Millis {
 /// Two bytes that nobody can guess, as far as the kernel has them yet; it is never waited for.
 pub fn random() -> u16 {
     const GRND_NONBLOCK: usize = 1;
-    const GRND_INSECURE: usize = 4;
-    let mut bytes = [0u8; 2];
-    for flags in [GRND_NONBLOCK, GRND_INSECURE] {
-        // SAFETY: the kernel writes at most `bytes.len()` bytes into `bytes`.
-        let got = unsafe {
-            call(
-                number::GETRANDOM,
-                [bytes.as_mut_ptr() as usize, bytes.len(), flags, 0, 0, 0],
-            )
-        };
-        if got == 2 {
-            return u16::from_ne_bytes(bytes);
-        }
+    let mut number = now().0 as u16;
+    // SAFETY: the kernel writes at most two bytes into `number`.
+    unsafe {
+        call3(
+            number::GETRANDOM,
+            [(&raw mut number) as usize, 2, GRND_NONBLOCK],
+        );
     }
-    now().0 as u16
+    number
 }
 
 /// One thing to wait for: `struct pollfd`.
@@ -126,9 +131,9 @@ pub fn wait(waiting: &mut [Waiting], limit: Option<Millis>) {
     // SAFETY: `waiting` is that many `struct pollfd`, `time` nothing or a `timespec` that outlives
     // the call.
     unsafe {
-        call(
+        call3(
             number::PPOLL,
-            [waiting.as_mut_ptr() as usize, waiting.len(), time, 0, 0, 0],
+            [waiting.as_mut_ptr() as usize, waiting.len(), time],
         );
     }
 }
@@ -199,7 +204,7 @@ pub fn exit(code: u8) -> ! {
     loop {
         // SAFETY: takes a number and nothing else.
         unsafe {
-            call(number::EXIT_GROUP, [usize::from(code), 0, 0, 0, 0, 0]);
+            call3(number::EXIT_GROUP, [usize::from(code), 0, 0]);
         }
     }
 }
@@ -208,6 +213,6 @@ pub fn exit(code: u8) -> ! {
 fn close(descriptor: i32) {
     // SAFETY: the callers own the descriptor and forget it afterwards.
     unsafe {
-        call(number::CLOSE, [descriptor as usize, 0, 0, 0, 0, 0]);
+        call3(number::CLOSE, [descriptor as usize, 0, 0]);
     }
 }

@@ -4,7 +4,7 @@ use core::arch::asm;
 
 /// Numbers from `asm/unistd_64.h`.
 pub(super) mod number {
-    pub(crate) const READ: usize = 3;
+    pub(crate) const PREAD64: usize = 179;
     pub(crate) const WRITE: usize = 4;
     pub(crate) const CLOSE: usize = 6;
     pub(crate) const LSEEK: usize = 19;

@@ -1,9 +1,10 @@
 //! UDP sockets.
 
 use core::mem::MaybeUninit;
+use core::num::NonZero;
 use core::slice;
 
-use super::{Errno, answer, call, close, number};
+use super::{Errno, answer, call, call3, close, number};
 use crate::address::Address;
 
 const AF_INET: u16 = 2;
@@ -71,7 +72,7 @@ fn family(address: &Address) -> u16 {
 
 /// A UDP socket of one address family. Given back when dropped.
 #[derive(Debug)]
-pub struct Socket(i32);
+pub struct Socket(NonZero<i32>);
 
 impl Socket {
     /// A socket for addresses of the family that `like` has.
@@ -79,36 +80,32 @@ impl Socket {
     /// # Errors
     /// The kernel's, as `EAFNOSUPPORT` where IPv6 is switched off.
     pub fn new(like: &Address) -> Result<Self, Errno> {
+        const F_DUPFD_CLOEXEC: usize = 1030;
         const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
         // SAFETY: takes numbers and nothing else.
-        let socket = answer(unsafe {
-            call(
+        let mut descriptor = answer(unsafe {
+            call3(
                 number::SOCKET,
-                [usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0, 0, 0, 0],
+                [usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0],
             )
         })?;
-        Self(socket as i32).clear_of_standard_streams()
+        // A process that was started with standard error closed gets its number for the next
+        // descriptor; what is meant for a person would go to the network. The number stays taken.
+        if descriptor <= 2 {
+            // SAFETY: takes numbers and nothing else.
+            descriptor = answer(unsafe { call3(number::FCNTL, [descriptor, F_DUPFD_CLOEXEC, 3]) })?;
+        }
+        NonZero::new(descriptor as i32)
+            .map(Self)
+            .ok_or(Errno::EINTR)
     }
 
-    /// A process that was started with standard error closed gets its number for the next
-    /// descriptor; what is meant for a person would go to the network.
-    fn clear_of_standard_streams(self) -> Result<Self, Errno> {
-        const F_DUPFD_CLOEXEC: usize = 1030;
-        if self.0 > 2 {
-            return Ok(self);
-        }
-        // SAFETY: takes numbers and nothing else.
-        let moved = answer(unsafe {
-            call(
-                number::FCNTL,
-                [self.0 as usize, F_DUPFD_CLOEXEC, 3, 0, 0, 0],
-            )
-        })?;
-        Ok(Self(moved as i32))
+    fn number(&self) -> usize {
+        self.0.get() as usize
     }
 
     pub(super) fn descriptor(&self) -> i32 {
-        self.0
+        self.0.get()
     }
 
     /// Lets messages go to broadcast addresses.
@@ -141,7 +138,7 @@ impl Socket {
         answer(unsafe {
             call(
                 number::SETSOCKOPT,
-                [self.0 as usize, level, name, start, value.len(), 0],
+                [self.number(), level, name, start, value.len(), 0],
             )
         })?;
         Ok(())
@@ -170,7 +167,7 @@ impl Socket {
             call(
                 number::IOCTL,
                 [
-                    self.0 as usize,
+                    self.number(),
                     SIOCGIFINDEX,
                     (&raw mut request) as usize,
                     0,
@@ -199,7 +196,7 @@ impl Socket {
             call(
                 number::SENDTO,
                 [
-                    self.0 as usize,
+                    self.number(),
                     start,
                     message.len(),
                     MSG_DONTWAIT,
@@ -218,12 +215,7 @@ impl Socket {
     pub fn connect(&self, to: &Address, port: u16) -> Result<(), Errno> {
         let to = SocketAddress::new(to, port, self.scope(to)?);
         // SAFETY: the kernel reads the address, alive until the call is over.
-        answer(unsafe {
-            call(
-                number::CONNECT,
-                [self.0 as usize, to.start(), to.length(), 0, 0, 0],
-            )
-        })?;
+        answer(unsafe { call3(number::CONNECT, [self.number(), to.start(), to.length()]) })?;
         Ok(())
     }
 
@@ -237,7 +229,7 @@ impl Socket {
         answer(unsafe {
             call(
                 number::SENDTO,
-                [self.0 as usize, start, message.len(), MSG_DONTWAIT, 0, 0],
+                [self.number(), start, message.len(), MSG_DONTWAIT, 0, 0],
             )
         })?;
         Ok(())
@@ -253,7 +245,7 @@ impl Socket {
         let received = answer(unsafe {
             call(
                 number::RECVFROM,
-                [self.0 as usize, start, buffer.len(), MSG_DONTWAIT, 0, 0],
+                [self.number(), start, buffer.len(), MSG_DONTWAIT, 0, 0],
             )
         })?;
         let received = received.min(buffer.len());
@@ -264,6 +256,6 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        close(self.0);
+        close(self.0.get());
     }
 }

@@ -4,7 +4,7 @@ use core::arch::asm;
 
 /// Numbers from `asm/unistd_64.h`.
 pub(super) mod number {
-    pub(crate) const READ: usize = 0;
+    pub(crate) const PREAD64: usize = 17;
     pub(crate) const WRITE: usize = 1;
     pub(crate) const CLOSE: usize = 3;
     pub(crate) const LSEEK: usize = 8;

@@ -26,6 +26,7 @@ impl<'a> Udp<'a> {
     }
 }
 
+#[inline(never)]
 fn open(options: &Options<'_>, like: &Address) -> Result<Socket, Errno> {
     let socket = Socket::new(like)?;
     if let Some(device) = options.device {
@@ -44,6 +45,7 @@ fn open(options: &Options<'_>, like: &Address) -> Result<Socket, Errno> {
 }
 
 impl Transport for Udp<'_> {
+    #[inline(never)]
     fn send(&mut self, message: &[u8], to: &Address) -> Result<(), Errno> {
         let place = if to.as_v4().is_some() {
             &mut self.v4
