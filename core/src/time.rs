@@ -24,22 +24,14 @@ impl Instant {
 
     /// This point moved `by` later, or the last point of the clock where that is beyond it.
     #[must_use]
-    pub const fn saturating_add(self, by: Duration) -> Self {
-        let nanos = by.as_nanos();
-        if nanos > u64::MAX as u128 {
-            return Self(u64::MAX);
-        }
-        Self(self.0.saturating_add(nanos as u64))
+    pub fn saturating_add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(nanos(by)))
     }
 
     /// This point moved `by` earlier, or the clock's origin where that is before it.
     #[must_use]
-    pub const fn saturating_sub(self, by: Duration) -> Self {
-        let nanos = by.as_nanos();
-        if nanos > u64::MAX as u128 {
-            return Self(0);
-        }
-        Self(self.0.saturating_sub(nanos as u64))
+    pub fn saturating_sub(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(by)))
     }
 
     /// How long after `earlier` this point is; zero when it is not after it.
@@ -47,6 +39,11 @@ impl Instant {
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// All of `span` that fits the clock.
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
