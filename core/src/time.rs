@@ -52,20 +52,34 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates_at_both_ends() {
-        let last = Instant::from_nanos(u64::MAX);
+        let (first, last) = (Instant::from_nanos(0), Instant::from_nanos(u64::MAX));
         assert_eq!(last.saturating_add(Duration::from_nanos(1)), last);
-        assert_eq!(Instant::from_nanos(7).saturating_add(Duration::MAX), last);
+        assert_eq!(first.saturating_since(last), Duration::ZERO);
         assert_eq!(
-            Instant::from_nanos(7).saturating_sub(Duration::MAX),
-            Instant::from_nanos(0)
+            last.saturating_since(first).as_nanos(),
+            u128::from(u64::MAX)
+        );
+        // Both the longest span and one that just does not fit the clock.
+        for beyond in [Duration::MAX, Duration::from_secs(18_446_744_074)] {
+            assert_eq!(Instant::from_nanos(7).saturating_add(beyond), last);
+            assert_eq!(last.saturating_sub(beyond), first);
+        }
+    }
+
+    #[test]
+    fn moments_are_nanoseconds() {
+        let moment = Instant::from_nanos(5_000_000_007);
+        assert_eq!(
+            moment.saturating_add(Duration::from_secs(1)).as_nanos(),
+            6_000_000_007
         );
         assert_eq!(
-            Instant::from_nanos(7).saturating_since(last),
-            Duration::ZERO
+            moment.saturating_sub(Duration::from_secs(2)).as_nanos(),
+            3_000_000_007
         );
         assert_eq!(
-            last.saturating_since(Instant::from_nanos(1)).as_nanos(),
-            u64::MAX as u128 - 1
+            moment.saturating_since(Instant::from_nanos(7)),
+            Duration::from_secs(5)
         );
     }
 }
