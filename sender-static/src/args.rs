@@ -7,7 +7,7 @@
 
 use crate::address::Zone;
 use crate::schedule::{BURST, Burst, Cadence, Millis};
-use crate::text::{is, leading_number, number, pieces, same};
+use crate::text::{leading_number, number, pieces, which};
 
 /// Which addresses are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Default for Options<'_> {
             cadence: Cadence {
                 interval: Millis::seconds(10),
                 count: 0,
-                burst: BURST.into_iter().collect(),
+                burst: Burst::from_slice(&BURST).unwrap_or_default(),
             },
             verbose: 0,
             hops: 0,
@@ -133,7 +133,7 @@ impl Row {
 pub struct Word<'a> {
     /// What it is.
     pub what: What,
-    /// The node, the option's value (empty without one), or what is wrong.
+    /// The node, the option's value (empty without one), or the option that is wrong.
     pub text: &'a [u8],
 }
 
@@ -156,9 +156,9 @@ pub enum Wrong {
     /// More than one option's name begins like this.
     Ambiguous,
     /// The option needs a value and has none.
-    NoValue(Name),
+    NoValue,
     /// The option takes no value and has one.
-    NeedlessValue(Name),
+    NeedlessValue,
     /// The option's value is not one it can have.
     BadValue(Name),
 }
@@ -226,16 +226,18 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
 
     /// An option with its value: what is attached to it, or the next word where it needs one.
     #[inline(never)]
-    fn value(&mut self, row: &Row, mut value: Option<&'a [u8]>) -> Word<'a> {
+    fn value(&mut self, row: &'static Row, mut value: Option<&'a [u8]>) -> Word<'a> {
         let mut what = What::Option(row.3);
         if value.is_some() {
             if row.2 == Takes::Nothing {
-                what = What::Wrong(Wrong::NeedlessValue(row.3));
+                what = What::Wrong(Wrong::NeedlessValue);
+                value = Some(row.long());
             }
         } else if row.2 == Takes::Value {
             value = self.rest.next();
             if value.is_none() {
-                what = What::Wrong(Wrong::NoValue(row.3));
+                what = What::Wrong(Wrong::NoValue);
+                value = Some(row.long());
             }
         }
         Word {
@@ -256,7 +258,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Iterator for Words<'a, I> {
         }
         let mut text = self.rest.next()?;
         if !self.only_nodes {
-            if is(text, b"--") {
+            if text == b"--" {
                 self.only_nodes = true;
                 text = self.rest.next()?;
             } else if let [b'-', b'-', long @ ..] = text {
@@ -310,7 +312,7 @@ impl<'a> Options<'a> {
             Name::Interval => self.cadence.interval = Millis::seconds(number),
             Name::Ttl => self.hops = number as u8,
             Name::Family => self.family = family(text)?,
-            Name::Burst => self.cadence.burst = burst(text)?,
+            Name::Burst => burst(&mut self.cadence.burst, text)?,
             Name::Device => {
                 Zone::new(text)?;
                 self.device = Some(text);
@@ -326,15 +328,17 @@ impl<'a> Options<'a> {
     }
 }
 
-/// White space, a sign, digits, and whatever follows, as strtol(3); 0 when there is no number.
+/// Spaces, a sign, digits, and whatever follows, as strtol(3); 0 when there is no number.
 /// `None` for a negative number and for one of more than 32 bits.
 fn stock_number(text: &[u8]) -> Option<(u32, Understood)> {
-    let text = text.trim_ascii_start();
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
-    };
+    let mut digits = text;
+    while let [b' ', rest @ ..] = digits {
+        digits = rest;
+    }
+    let negative = digits.starts_with(b"-");
+    if let [b'-' | b'+', rest @ ..] = digits {
+        digits = rest;
+    }
     let (number, rest) = leading_number(digits, 10);
     let number = number?;
     if negative && number > 0 {
@@ -355,25 +359,21 @@ fn stock_number(text: &[u8]) -> Option<(u32, Understood)> {
 const MOST: u32 = i32::MAX as u32;
 
 fn family(text: &[u8]) -> Option<Family> {
-    for (name, family) in [
-        (b"auto", Family::Auto),
-        (b"ipv4", Family::V4),
-        (b"ipv6", Family::V6),
-    ] {
-        if same(text, name) {
-            return Some(family);
-        }
+    match which(text, b"auto ipv4 ipv6") {
+        0 => Some(Family::Auto),
+        1 => Some(Family::V4),
+        2 => Some(Family::V6),
+        _ => None,
     }
-    None
 }
 
 /// Seconds with up to three decimals, at most 3600, in rising order, at most 16 of them; or
 /// `none`.
 #[inline(never)]
-fn burst(text: &[u8]) -> Option<Burst> {
-    let mut burst = Burst::new();
-    if same(text, b"none") {
-        return Some(burst);
+fn burst(burst: &mut Burst, text: &[u8]) -> Option<()> {
+    burst.clear();
+    if which(text, b"none") == 0 {
+        return Some(());
     }
     for part in pieces(text, b',') {
         let at = millis(part)?;
@@ -382,7 +382,7 @@ fn burst(text: &[u8]) -> Option<Burst> {
         }
         burst.push(at).ok()?;
     }
-    Some(burst)
+    Some(())
 }
 
 fn millis(text: &[u8]) -> Option<Millis> {

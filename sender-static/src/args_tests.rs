@@ -113,9 +113,9 @@ fn what_is_wrong_is_named() {
         (&["--bogus=1"], Wrong::Unknown, "bogus"),
         (&["--ver"], Wrong::Ambiguous, "ver"),
         (&["--="], Wrong::Ambiguous, ""),
-        (&["-c"], Wrong::NoValue(Name::Count), ""),
-        (&["--count"], Wrong::NoValue(Name::Count), ""),
-        (&["--help=1"], Wrong::NeedlessValue(Name::Help), "1"),
+        (&["-c"], Wrong::NoValue, "count"),
+        (&["--count"], Wrong::NoValue, "count"),
+        (&["--help=1"], Wrong::NeedlessValue, "help"),
     ] {
         assert_eq!(read(line).unwrap_err(), (wrong, text));
     }
@@ -196,8 +196,9 @@ fn numbers_by_their_leading_digits() {
 #[test]
 fn bursts() {
     let ms = |text: &str| {
-        burst(text.as_bytes())
-            .map(|burst| burst.iter().map(|at| at.0).collect::<std::vec::Vec<_>>())
+        let mut list = Burst::new();
+        burst(&mut list, text.as_bytes())?;
+        Some(list.iter().map(|at| at.0).collect::<std::vec::Vec<_>>())
     };
     assert_eq!(ms("none"), Some(vec![]));
     assert_eq!(ms("0"), Some(vec![0]));

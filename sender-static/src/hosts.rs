@@ -1,39 +1,19 @@
 //! `/etc/hosts`, hosts(5).
 
 use crate::address::Address;
-use crate::text::{Pieces, pieces, same, words};
+use crate::text::{pieces, same, words};
 
-/// The addresses that a text in the form of hosts(5) gives to a name.
-#[derive(Clone, Copy, Debug)]
-pub struct Addresses<'t> {
-    lines: Pieces<'t>,
-    name: &'t [u8],
-}
-
-/// Every address that `text`, in the form of hosts(5), gives to `name`. Names are the same in
-/// upper and lower case.
-pub fn addresses<'t>(text: &'t [u8], name: &'t [u8]) -> Addresses<'t> {
-    Addresses {
-        lines: pieces(text, b'\n'),
-        name,
-    }
-}
-
-impl Iterator for Addresses<'_> {
-    type Item = Address;
-
-    fn next(&mut self) -> Option<Address> {
-        loop {
-            let mut words = words(self.lines.next()?);
-            let Some(address) = words.next() else {
-                continue;
-            };
-            for word in words {
-                if same(word, self.name)
-                    && let Some(address) = Address::parse(address)
-                {
-                    return Some(address);
-                }
+/// Gives `found` every address that `text`, in the form of hosts(5), gives to `name`. Names are the
+/// same in upper and lower case.
+pub fn each(text: &[u8], name: &[u8], mut found: impl FnMut(Address)) {
+    for line in pieces(text, b'\n') {
+        let mut words = words(line);
+        let address = words.next().unwrap_or_default();
+        for word in words {
+            if same(word, name)
+                && let Some(address) = Address::parse(address)
+            {
+                found(address);
             }
         }
     }
@@ -63,7 +43,9 @@ mod tests {
                 format!("{ip}%{zone}")
             }
         };
-        addresses(HOSTS, name.as_bytes()).map(text).collect()
+        let mut found = Vec::new();
+        each(HOSTS, name.as_bytes(), |address| found.push(text(address)));
+        found
     }
 
     #[test]
@@ -81,7 +63,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read(text in proptest::collection::vec(any::<u8>(), 0..300), name in "[a-c.]{0,3}") {
-            let _ = addresses(&text, name.as_bytes()).count();
+            each(&text, name.as_bytes(), |_| ());
         }
 
         #[test]
@@ -91,7 +73,9 @@ mod tests {
         ) {
             let text = [&before[..], b"\n192.0.2.7 a-node\n", &after].concat();
             let meant = Address::parse(b"192.0.2.7").unwrap();
-            prop_assert!(addresses(&text, b"a-node").any(|address| address == meant));
+            let mut seen = false;
+            each(&text, b"a-node", |address| seen |= address == meant);
+            prop_assert!(seen);
         }
     }
 }

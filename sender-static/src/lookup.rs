@@ -230,7 +230,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn settings() -> Settings {
-        Settings::parse(b"nameserver 192.0.2.1\nnameserver 192.0.2.2")
+        Settings::new()
     }
 
     /// Asks both servers for what is open.

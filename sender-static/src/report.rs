@@ -144,16 +144,19 @@ pub fn node(name: &[u8], what: &[u8]) {
 #[inline(never)]
 pub fn wrong(wrong: Wrong, text: &[u8]) {
     let mut line = Line::new();
-    match wrong {
-        Wrong::Unknown => line.text(b"no option '").text(text).text(b"'"),
-        Wrong::Ambiguous => line
-            .text(b"more than one option begins with '--")
-            .text(text)
-            .text(b"'"),
-        Wrong::NoValue(name) => line.text(name.text()).text(b": needs a value"),
-        Wrong::NeedlessValue(name) => line.text(name.text()).text(b": takes no value"),
-        Wrong::BadValue(name) => line.value(name, text),
+    let why: &[u8] = match wrong {
+        Wrong::BadValue(name) => {
+            line.value(name, text);
+            b""
+        }
+        Wrong::Unknown => b": no such option",
+        Wrong::Ambiguous => b": more than one option begins like this",
+        Wrong::NoValue => b": needs a value",
+        Wrong::NeedlessValue => b": takes no value",
     };
+    if !why.is_empty() {
+        line.text(text).text(why);
+    }
     line.text(b"; see --help").say();
 }
 

@@ -4,16 +4,21 @@ use heapless::Vec;
 
 use crate::address::Address;
 use crate::schedule::Millis;
-use crate::text::{Words, is, number, pieces, words};
+use crate::text::{Words, number, pieces, which, words};
 
 /// How many servers are asked. The C library stops at three.
 pub const SERVERS: usize = 8;
+
+/// How long the search list can be, in bytes; one that is longer is not used.
+pub const SEARCH: usize = 1024;
 
 /// What resolv.conf(5) says about how to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Who is asked: all of them at the same time.
     pub servers: Vec<Address, SERVERS>,
+    /// The domains to try behind a short name, as they stand in the file.
+    pub search: Vec<u8, SEARCH>,
     /// How many dots make a name one that is asked for as it is before the search list is tried.
     pub dots: u32,
     /// How long an answer is waited for.
@@ -23,34 +28,47 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What is true without a file.
-    pub const DEFAULT: Self = Self {
-        servers: Vec::new(),
-        dots: 1,
-        timeout: Millis::seconds(5),
-        attempts: 2,
-    };
+    /// Without any server yet.
+    pub fn new() -> Self {
+        Self {
+            servers: Vec::new(),
+            search: Vec::new(),
+            dots: 1,
+            timeout: Millis::seconds(5),
+            attempts: 2,
+        }
+    }
 
     /// Reads `text`. What it does not say, or says in a way that makes no sense, stays at the
     /// defaults of resolv.conf(5); without any server the one on this machine is asked.
-    pub fn parse(text: &[u8]) -> Self {
-        let mut settings = Self::DEFAULT;
+    #[inline(never)]
+    pub fn parse(&mut self, text: &[u8]) {
+        let settings = self;
+        settings.servers.clear();
+        settings.search.clear();
+        (settings.dots, settings.timeout, settings.attempts) = (1, Millis::seconds(5), 2);
         for line in pieces(text, b'\n') {
             let mut words = words(line);
             let key = words.next().unwrap_or_default();
-            if is(key, b"nameserver") {
-                if let Some(server) = words.next().and_then(Address::parse) {
-                    // One more than can be asked changes nothing.
-                    let _ = settings.servers.push(server);
+            match which(key, b"nameserver options search domain") {
+                0 => {
+                    if let Some(server) = words.next().and_then(Address::parse) {
+                        // One more than can be asked changes nothing.
+                        let _ = settings.servers.push(server);
+                    }
                 }
-            } else if is(key, b"options") {
-                settings.options(words);
+                1 => settings.options(words),
+                2 | 3 => {
+                    // The last line counts.
+                    settings.search.clear();
+                    let _ = settings.search.extend_from_slice(words.rest());
+                }
+                _ => {}
             }
         }
         if settings.servers.is_empty() {
             let _ = settings.servers.push(Address::v4([127, 0, 0, 1]));
         }
-        settings
     }
 
     fn options(&mut self, words: Words<'_>) {
@@ -60,28 +78,20 @@ impl Settings {
             let Some(value) = number(parts.rest().unwrap_or_default(), 10) else {
                 continue;
             };
-            if is(name, b"ndots") {
-                self.dots = value.min(15);
-            } else if is(name, b"timeout") {
-                self.timeout = Millis::seconds(value.clamp(1, 30));
-            } else if is(name, b"attempts") {
-                self.attempts = value.clamp(1, 5);
+            match which(name, b"ndots timeout attempts") {
+                0 => self.dots = value.min(15),
+                1 => self.timeout = Millis::seconds(value.clamp(1, 30)),
+                2 => self.attempts = value.clamp(1, 5),
+                _ => {}
             }
         }
     }
 }
 
-/// The domains to try behind a short name: those of the last `search` or `domain` line.
-pub fn search(text: &[u8]) -> Words<'_> {
-    let mut list = words(&[]);
-    for line in pieces(text, b'\n') {
-        let mut words = words(line);
-        let key = words.next().unwrap_or_default();
-        if is(key, b"search") || is(key, b"domain") {
-            list = words;
-        }
+impl Default for Settings {
+    fn default() -> Self {
+        Self::new()
     }
-    list
 }
 
 #[cfg(test)]
@@ -89,8 +99,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn parsed(text: &[u8]) -> Settings {
+        let mut settings = Settings::new();
+        settings
+            .parse(b"nameserver 192.0.2.77\nsearch former\noptions ndots:9 timeout:9 attempts:4");
+        settings.parse(text);
+        settings
+    }
+
     fn servers(text: &str) -> std::vec::Vec<String> {
-        let settings = Settings::parse(text.as_bytes());
+        let settings = parsed(text.as_bytes());
         let ip = |server: &Address| std::net::Ipv6Addr::from(server.as_v6()).to_canonical();
         settings
             .servers
@@ -109,30 +127,30 @@ mod tests {
 
     #[test]
     fn link_local_servers_keep_their_interface() {
-        let settings = Settings::parse(b"nameserver fe80::1%eth0");
+        let settings = parsed(b"nameserver fe80::1%eth0");
         assert_eq!(settings.servers[0].zone.text(), b"eth0");
     }
 
     #[test]
     fn options_within_their_ranges() {
-        let settings = Settings::parse(
+        let settings = parsed(
             b"options timeout:2 rotate attempts:1\noptions ndots:3 timeout:x timeout:99999999999 edns0 :",
         );
         assert_eq!(
             (settings.timeout, settings.attempts, settings.dots),
             (Millis::seconds(2), 1, 3)
         );
-        let settings = Settings::parse(b"options timeout:2000000 attempts:77 ndots:99");
+        let settings = parsed(b"options timeout:2000000 attempts:77 ndots:99");
         assert_eq!(
             (settings.timeout, settings.attempts, settings.dots),
             (Millis::seconds(30), 5, 15)
         );
-        let settings = Settings::parse(b"options timeout:0 attempts:0");
+        let settings = parsed(b"options timeout:0 attempts:0");
         assert_eq!(
             (settings.timeout, settings.attempts),
             (Millis::seconds(1), 1)
         );
-        let settings = Settings::parse(b"");
+        let settings = parsed(b"");
         assert_eq!(
             (settings.timeout, settings.attempts, settings.dots),
             (Millis::seconds(5), 2, 1)
@@ -141,26 +159,27 @@ mod tests {
 
     #[test]
     fn the_last_search_line_counts() {
-        let list = |text: &'static str| search(text.as_bytes()).collect::<std::vec::Vec<_>>();
+        let list = |text: &str| {
+            let settings = parsed(text.as_bytes());
+            let words =
+                words(&settings.search).map(|word| String::from_utf8_lossy(word).into_owned());
+            words.collect::<std::vec::Vec<_>>()
+        };
         assert_eq!(
             list("search a.example b.example # c"),
-            [&b"a.example"[..], b"b.example"]
+            ["a.example", "b.example"]
         );
-        assert_eq!(
-            list("search a.example\ndomain b.example\n"),
-            [&b"b.example"[..]]
-        );
-        assert_eq!(list("nameserver 127.0.0.1"), [&b""[..]; 0]);
+        assert_eq!(list("search a.example\ndomain b.example\n"), ["b.example"]);
+        assert_eq!(list("nameserver 127.0.0.1"), [""; 0]);
     }
 
     proptest! {
         #[test]
         fn any_bytes_make_settings_within_range(text in "(nameserver|options|search|[ -~\n\t]| |\n|:|[0-9]){0,60}") {
-            let settings = Settings::parse(text.as_bytes());
+            let settings = parsed(text.as_bytes());
             prop_assert!(!settings.servers.is_empty());
             prop_assert!((1..=5).contains(&settings.attempts));
             prop_assert!(settings.timeout >= Millis::seconds(1) && settings.timeout <= Millis::seconds(30));
-            let _ = search(text.as_bytes()).count();
         }
     }
 }

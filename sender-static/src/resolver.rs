@@ -2,12 +2,12 @@
 
 use core::mem::MaybeUninit;
 
-use crate::args::Family;
 use crate::dns::{self, Addresses, Kind, Meaning, Query};
 use crate::lookup::{Lookup, Step, domain};
-use crate::resolv_conf::{SERVERS, Settings, search};
+use crate::resolv_conf::{SERVERS, Settings};
 use crate::schedule::Millis;
-use crate::sys::{self, Errno, File, Socket, Waiting};
+use crate::sys::{Errno, Socket, Waiting};
+use crate::text::words;
 
 /// The port that DNS servers answer on.
 const DNS_PORT: u16 = 53;
@@ -15,34 +15,26 @@ const DNS_PORT: u16 = 53;
 /// Asks the servers and takes their answers, without ever waiting for one.
 #[derive(Debug)]
 pub struct Resolver {
-    file: File,
     settings: Settings,
     sockets: heapless::Vec<Option<Socket>, SERVERS>,
 }
 
 impl Resolver {
     /// Knows nothing yet.
-    pub const NEW: Self = Self {
-        file: File::EMPTY,
-        settings: Settings::DEFAULT,
-        sockets: heapless::Vec::new(),
-    };
+    pub fn new() -> Self {
+        Self {
+            settings: Settings::new(),
+            sockets: heapless::Vec::new(),
+        }
+    }
 
-    /// Reads `/etc/resolv.conf`, each time again: the scripts that bring the network up write it.
-    /// Answers to former questions are lost.
-    #[inline(never)]
-    pub fn refresh(&mut self) {
-        self.file = File::read(c"/etc/resolv.conf");
-        self.settings = Settings::parse(self.file.bytes());
+    /// Takes over what `/etc/resolv.conf` says. Answers to former questions are lost.
+    pub fn refresh(&mut self, text: &[u8]) {
+        self.settings.parse(text);
         self.sockets.clear();
         for _ in &self.settings.servers {
             let _ = self.sockets.push(None);
         }
-    }
-
-    /// A lookup from its beginning.
-    pub fn begin(&self, family: Family) -> Lookup {
-        Lookup::new(sys::random(), family)
     }
 
     /// Does what is to be done about `name`: when to come back, [`Millis::NEVER`] when the lookup is
@@ -54,7 +46,7 @@ impl Resolver {
                 Step::Wait(until) => return until,
                 Step::Over => return Millis::NEVER,
                 Step::Ask => {
-                    let search = search(self.file.bytes());
+                    let search = words(&self.settings.search);
                     if domain(name, lookup.candidate, self.settings.dots, search).is_none() {
                         return Millis::NEVER;
                     }
@@ -70,10 +62,17 @@ impl Resolver {
     }
 
     #[inline(never)]
-    fn query(&self, query: &mut Query, name: &[u8], lookup: &Lookup, kind: Kind) -> Option<()> {
-        let search = search(self.file.bytes());
+    fn query(
+        &self,
+        query: &mut Query,
+        name: &[u8],
+        lookup: &Lookup,
+        kind: Kind,
+        large: bool,
+    ) -> Option<()> {
+        let search = words(&self.settings.search);
         let domain = domain(name, lookup.candidate, self.settings.dots, search)?;
-        dns::query(query, lookup.id, [name, domain], kind, lookup.large)
+        dns::query(query, lookup.id, [name, domain], kind, large)
     }
 
     /// Asks one server, when its answer is still open.
@@ -84,7 +83,10 @@ impl Resolver {
         }
         lookup.refused(server, kind);
         let mut query = Query::new();
-        if self.query(&mut query, name, lookup, kind).is_none() {
+        if self
+            .query(&mut query, name, lookup, kind, lookup.large)
+            .is_none()
+        {
             return;
         }
         let Some(address) = self.settings.servers.get(server) else {
@@ -139,7 +141,7 @@ impl Resolver {
     }
 
     /// Takes `datagram` of `server` as an answer about `name` when it is one, and gives the
-    /// addresses in it.
+    /// addresses in it. When there are any, [`Lookup::found`] is to be told.
     #[inline(never)]
     pub fn read<'p>(
         &mut self,
@@ -156,13 +158,10 @@ impl Resolver {
             if !lookup.expects(server, kind) {
                 continue;
             }
-            self.query(&mut query, name, lookup, kind)?;
+            self.query(&mut query, name, lookup, kind, false)?;
             let Some((meaning, addresses)) = dns::reply(datagram, &query, kind) else {
                 continue;
             };
-            if addresses.clone().next().is_some() {
-                lookup.found(server);
-            }
             match meaning {
                 Meaning::Truncated if !lookup.large => {
                     lookup.large = true;
@@ -174,5 +173,11 @@ impl Resolver {
             return Some(addresses);
         }
         None
+    }
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self::new()
     }
 }

@@ -25,7 +25,7 @@ impl Millis {
     /// That much later.
     #[must_use]
     pub const fn plus(self, span: Self) -> Self {
-        Self(self.0.saturating_add(span.0))
+        Self(self.0.wrapping_add(span.0))
     }
 
     /// How long ago `earlier` was, nothing when it is yet to come.
@@ -126,7 +126,7 @@ impl Cadence {
     fn interval_after(&self, offset: Millis) -> Millis {
         let interval = self.interval.0.max(1);
         let into = offset.0.checked_rem(interval).unwrap_or(0);
-        Millis(offset.0.saturating_add(interval.wrapping_sub(into)))
+        Millis(offset.0.wrapping_add(interval.wrapping_sub(into)))
     }
 
     fn message_after(&self, offset: Millis) -> Millis {

@@ -13,7 +13,7 @@ use crate::report::{self, Line};
 use crate::resolv_conf::SERVERS;
 use crate::resolver::Resolver;
 use crate::schedule::{Millis, Turn};
-use crate::sys::{self, Errno, File, Table};
+use crate::sys::{self, Errno, Room, Table};
 use crate::text::has;
 use crate::transport::Transport;
 
@@ -117,6 +117,7 @@ pub struct Sender<'a, 's, T> {
     nodes: Table<'s, Node<'a>>,
     targets: Table<'s, Target>,
     resolver: Resolver,
+    room: Room,
 }
 
 impl<'a, 's, T: Transport> Sender<'a, 's, T> {
@@ -127,7 +128,8 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             transport,
             nodes: Table::new(&mut storage.nodes),
             targets: Table::new(&mut storage.targets),
-            resolver: Resolver::NEW,
+            resolver: Resolver::new(),
+            room: Room::NONE,
         }
     }
 
@@ -164,7 +166,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         } else if name.is_empty() {
             return;
         }
-        if self.nodes.push(node).is_err() {
+        if self.nodes.push(&node).is_none() {
             report::node(name, NO_MEMORY);
         }
     }
@@ -243,13 +245,23 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             nodes,
             targets,
             resolver,
+            room,
             ..
         } = self;
+        let mut fresh = false;
         let mut asking = false;
         for node in nodes.iter() {
             asking |= node.lookup.is_some();
+            fresh |= node.lookup.is_none() && node.turn.due <= now;
         }
-        let mut hosts = None;
+        let mut hosts: &[u8] = &[];
+        if fresh {
+            // Each time again: the scripts that bring the network up write them.
+            if !asking {
+                resolver.refresh(room.read(c"/etc/resolv.conf"));
+            }
+            hosts = room.read(c"/etc/hosts");
+        }
         let mut begun = 0usize;
         for (place, node) in nodes.iter_mut().enumerate() {
             if node.turn.due > now {
@@ -260,16 +272,16 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                     break;
                 }
                 begun = begun.wrapping_add(1);
-                let hosts = hosts.get_or_insert_with(|| {
-                    if !asking {
-                        resolver.refresh();
-                    }
-                    File::read(c"/etc/hosts")
-                });
                 let before = targets.len();
-                for address in hosts::addresses(hosts.bytes(), node.name) {
-                    learn(targets, options, place, node, address, now);
-                }
+                hosts::each(hosts, node.name, |address| {
+                    learn(
+                        targets,
+                        options,
+                        (place, &mut node.found, node.turn),
+                        address,
+                        now,
+                    );
+                });
                 if targets.len() > before {
                     node.turn.due = Millis::NEVER;
                     continue;
@@ -315,7 +327,14 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                     let found = resolver.read(server, datagram, node.name, lookup);
                     let Some(addresses) = found else { continue };
                     for address in addresses {
-                        learn(targets, options, place, node, address, now);
+                        lookup.found(server);
+                        learn(
+                            targets,
+                            options,
+                            (place, &mut node.found, node.turn),
+                            address,
+                            now,
+                        );
                     }
                 }
             }
@@ -346,26 +365,25 @@ const NO_MEMORY: &[u8] = b"the kernel has no memory for this";
 fn learn(
     targets: &mut Table<'_, Target>,
     options: &Options<'_>,
-    place: usize,
-    node: &mut Node<'_>,
+    (node, found, turn): (usize, &mut bool, Turn),
     address: Address,
     now: Millis,
 ) {
     if !options.family.has(address.as_v4().is_none()) {
         return;
     }
-    node.found = true;
+    *found = true;
     for target in targets.iter() {
-        if target.node == place && target.address == address {
+        if target.node == node && target.address == address {
             return;
         }
     }
-    let turn = node.turn.afresh(now);
+    let turn = turn.afresh(now);
     add_target(
         targets,
         Target {
             address,
-            node: place,
+            node,
             turn,
             trouble: None,
         },
@@ -374,7 +392,7 @@ fn learn(
 
 #[inline(never)]
 fn add_target(targets: &mut Table<'_, Target>, target: Target) {
-    if targets.push(target).is_err() {
+    if targets.push(&target).is_none() {
         report::node(b"an address", NO_MEMORY);
     }
 }

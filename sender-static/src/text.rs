@@ -49,6 +49,13 @@ impl<'t> Iterator for Pieces<'t> {
 #[derive(Clone, Copy, Debug)]
 pub struct Words<'t>(&'t [u8]);
 
+impl<'t> Words<'t> {
+    /// What has not been cut yet.
+    pub fn rest(&self) -> &'t [u8] {
+        self.0
+    }
+}
+
 /// Cuts `line` at white space.
 pub fn words(line: &[u8]) -> Words<'_> {
     Words(pieces(line, b'#').next().unwrap_or_default())
@@ -105,10 +112,18 @@ pub fn number(text: &[u8], radix: u32) -> Option<u32> {
     }
 }
 
-/// Whether `text` is `word`. A pattern would do, but becomes a comparison for each letter.
+/// The place of `word` among the words of `list`, in upper or lower case; how many there are when it
+/// is none of them.
 #[inline(never)]
-pub fn is(text: &[u8], word: &[u8]) -> bool {
-    text == word
+pub fn which(word: &[u8], list: &[u8]) -> usize {
+    let mut place = 0usize;
+    for known in words(list) {
+        if same(word, known) {
+            break;
+        }
+        place = place.wrapping_add(1);
+    }
+    place
 }
 
 /// Whether both are the same but for upper and lower case.
@@ -148,6 +163,13 @@ mod tests {
         }
         assert_eq!(leading_number(b"12ab", 10), (Some(12), &b"ab"[..]));
         assert_eq!(leading_number(b"4294967296 ", 10), (None, &b" "[..]));
+    }
+
+    #[test]
+    fn places() {
+        for (word, place) in [("a", 0), ("BC", 1), ("b", 2), ("", 2), ("a bc", 2)] {
+            assert_eq!(which(word.as_bytes(), b"a bc"), place, "{word}");
+        }
     }
 
     proptest! {

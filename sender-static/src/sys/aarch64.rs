@@ -20,7 +20,6 @@ pub(super) mod number {
     pub(crate) const SENDTO: usize = 206;
     pub(crate) const RECVFROM: usize = 207;
     pub(crate) const SETSOCKOPT: usize = 208;
-    pub(crate) const MUNMAP: usize = 215;
     pub(crate) const MMAP: usize = 222;
     pub(crate) const GETRANDOM: usize = 278;
 }

@@ -3,104 +3,63 @@
 use core::ffi::CStr;
 use core::slice;
 
-use super::memory::{give_back, pages};
+use super::memory::pages;
 use super::{answer, call, call3, close, number};
 
-/// The bytes of a file at the time it was read. They are copied, not mapped: a script that writes
-/// the file at the same moment cannot take the memory away.
+/// Room for one file at a time. The bytes are copied, not mapped: a script that writes the file at
+/// the same moment cannot take the memory away.
 #[derive(Debug)]
-pub struct File {
-    start: *mut u8,
-    room: usize,
+pub struct Room {
+    start: usize,
     bytes: usize,
 }
 
-impl File {
-    /// A file of no bytes.
-    pub const EMPTY: Self = Self {
-        start: core::ptr::null_mut(),
-        room: 0,
-        bytes: 0,
-    };
+impl Room {
+    /// None yet.
+    pub const NONE: Self = Self { start: 0, bytes: 0 };
 
     /// Reads all of `path`. A file that cannot be read is empty.
-    pub fn read(path: &CStr) -> Self {
-        Self::try_read(path).unwrap_or(Self {
-            start: core::ptr::null_mut(),
-            room: 0,
-            bytes: 0,
-        })
-    }
-
-    fn try_read(path: &CStr) -> Option<Self> {
+    #[inline(never)]
+    pub fn read(&mut self, path: &CStr) -> &[u8] {
         const AT_FDCWD: usize = -100isize as usize;
         const O_NONBLOCK_CLOEXEC: usize = 0o4000 | 0o200_0000;
         const SEEK_END: usize = 2;
+        let path = path.as_ptr() as usize;
         // SAFETY: `path` is a zero-terminated string.
-        let opened = answer(unsafe {
-            call(
-                number::OPENAT,
-                [
-                    AT_FDCWD,
-                    path.as_ptr() as usize,
-                    O_NONBLOCK_CLOEXEC,
-                    0,
-                    0,
-                    0,
-                ],
-            )
-        });
-        let descriptor = opened.ok()?;
+        let opened = unsafe { call3(number::OPENAT, AT_FDCWD, path, O_NONBLOCK_CLOEXEC) };
+        let Ok(descriptor) = opened else { return &[] };
         // SAFETY: takes numbers and nothing else.
-        let length = answer(unsafe { call3(number::LSEEK, [descriptor, 0, SEEK_END]) });
-        let length = length.unwrap_or(0);
+        let length = unsafe { call3(number::LSEEK, descriptor, 0, SEEK_END) };
         // More than it says: /proc says 0, and a script may be adding a line just now. Pages that
         // are not written to cost nothing.
-        let room = length.saturating_add(64 << 10);
-        let file = pages(room).map(|start| {
-            let mut file = Self {
-                start,
-                room,
-                bytes: 0,
+        let room = length.unwrap_or(0).saturating_add(64 << 10);
+        if room > self.bytes
+            && let Some(start) = pages(room)
+        {
+            // Where it was before is not given back: files do not keep growing.
+            *self = Self {
+                start: start as usize,
+                bytes: room,
             };
-            file.fill(descriptor);
-            file
-        });
-        close(descriptor as i32);
-        file
-    }
-
-    fn fill(&mut self, descriptor: usize) {
-        while self.bytes < self.room {
-            let start = (self.start as usize).wrapping_add(self.bytes);
-            let room = self.room.wrapping_sub(self.bytes);
+        }
+        let mut used = 0usize;
+        while used < self.bytes {
+            let (start, room) = (self.start.wrapping_add(used), self.bytes.wrapping_sub(used));
             // SAFETY: the kernel writes at most `room` bytes, all of them in our own pages.
-            let read = answer(unsafe {
-                call(number::PREAD64, [descriptor, start, room, self.bytes, 0, 0])
-            });
+            let read =
+                answer(unsafe { call(number::PREAD64, [descriptor, start, room, used, 0, 0]) });
             match read {
-                Ok(read) if read > 0 => self.bytes = self.bytes.wrapping_add(read),
+                Ok(read) if read > 0 => used = used.wrapping_add(read),
                 _ => break,
             }
         }
-    }
-
-    /// What was read.
-    pub fn bytes(&self) -> &[u8] {
-        if self.start.is_null() {
+        close(descriptor as i32);
+        if used == 0 {
             return &[];
         }
-        // SAFETY: `fill` has had the kernel write that many bytes; the pages are ours alone.
-        unsafe { slice::from_raw_parts(self.start, self.bytes) }
-    }
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        if !self.start.is_null() {
-            // SAFETY: mapped in `try_read`; whoever borrowed the bytes is gone.
-            unsafe { give_back(self.start, self.room) }
-        }
+        // SAFETY: the kernel has written that many bytes into pages that are ours alone, and this
+        // room is borrowed for as long as they are.
+        unsafe { slice::from_raw_parts(self.start as *const u8, used) }
     }
 }
 
@@ -111,17 +70,20 @@ mod tests {
     #[test]
     fn a_file_is_read_whole() {
         let path = std::env::temp_dir().join(format!("fence-kdump-file-{}", std::process::id()));
-        let content: Vec<u8> = (0..300_000u32).map(|at| at as u8).collect();
-        std::fs::write(&path, &content).unwrap();
         let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
-        assert_eq!(File::read(&name).bytes(), content);
+        let mut room = Room::NONE;
+        for length in [300_000u32, 3, 500_000, 0] {
+            let content: Vec<u8> = (0..length).map(|at| at as u8).collect();
+            std::fs::write(&path, &content).unwrap();
+            assert_eq!(room.read(&name), content);
+        }
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(File::read(&name).bytes(), b"", "it is gone now");
+        assert_eq!(room.read(&name), b"", "it is gone now");
     }
 
     #[test]
     fn a_file_that_says_it_is_empty_is_read_all_the_same() {
-        let status = File::read(c"/proc/self/status");
-        assert!(status.bytes().starts_with(b"Name:"));
+        let mut room = Room::NONE;
+        assert!(room.read(c"/proc/self/status").starts_with(b"Name:"));
     }
 }

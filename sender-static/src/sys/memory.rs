@@ -5,7 +5,7 @@ use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::slice;
 
-use super::{answer, call, call3, number};
+use super::{answer, call, number};
 
 /// A word of the command line, without its terminating zero byte.
 pub type Argument = &'static [u8];
@@ -63,15 +63,6 @@ pub(super) fn pages(bytes: usize) -> Option<*mut u8> {
     answer(result).ok().map(|address| address as *mut u8)
 }
 
-/// # Safety
-/// `start` and `bytes` must be those of one call of [`pages`], and nothing may use them any more.
-pub(super) unsafe fn give_back(start: *mut u8, bytes: usize) {
-    // SAFETY: the caller vouches for the mapping.
-    unsafe {
-        call3(number::MUNMAP, [start as usize, bytes, 0]);
-    }
-}
-
 /// A list that starts in the caller's storage and moves to pages of the kernel's when it outgrows
 /// it, so that the first entries cost no system call and the number of nodes has no limit.
 #[derive(Debug)]
@@ -88,18 +79,15 @@ impl<'a, T: Copy> Table<'a, T> {
 
     /// Adds one entry at the end.
     ///
-    /// # Errors
-    /// Gives the entry back when the kernel has no memory for it.
-    pub fn push(&mut self, entry: T) -> Result<(), T> {
+    /// `None` when the kernel has no memory for it.
+    #[inline(never)]
+    pub fn push(&mut self, entry: &T) -> Option<()> {
         if self.used == self.slots.len() && !self.grow() {
-            return Err(entry);
+            return None;
         }
-        let Some(slot) = self.slots.get_mut(self.used) else {
-            return Err(entry);
-        };
-        slot.write(entry);
+        self.slots.get_mut(self.used)?.write(*entry);
         self.used = self.used.wrapping_add(1);
-        Ok(())
+        Some(())
     }
 
     fn grow(&mut self) -> bool {
@@ -153,7 +141,7 @@ mod tests {
         let mut table = Table::new(&mut storage);
         assert!(table.is_empty());
         for entry in 0..10_000u32 {
-            assert_eq!(table.push(entry), Ok(()));
+            assert_eq!(table.push(&entry), Some(()));
         }
         assert!(table.iter().copied().eq(0..10_000));
         table.iter_mut().for_each(|entry| *entry += 1);

@@ -17,10 +17,10 @@ mod machine;
 use core::num::NonZero;
 
 use crate::schedule::Millis;
-pub use file::File;
+pub use file::Room;
 use machine::{call, number};
 pub use memory::{Argument, Arguments, Table};
-pub use socket::{MULTICAST_HOPS_V4, MULTICAST_HOPS_V6, Socket, UNICAST_HOPS_V4, UNICAST_HOPS_V6};
+pub use socket::Socket;
 
 /// An error number of the kernel (errno(3)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,10 +62,10 @@ fn answer(result: isize) -> Result<usize, Errno> {
 ///
 /// # Safety
 /// As [`call`].
-#[inline]
-unsafe fn call3(number: usize, [a, b, c]: [usize; 3]) -> isize {
+#[inline(never)]
+unsafe fn call3(number: usize, a: usize, b: usize, c: usize) -> Result<usize, Errno> {
     // SAFETY: the caller vouches for the arguments.
-    unsafe { call(number, [a, b, c, 0, 0, 0]) }
+    answer(unsafe { call(number, [a, b, c, 0, 0, 0]) })
 }
 
 /// Monotonic time: it never jumps, whatever a script does to the wall clock.
@@ -74,9 +74,11 @@ pub fn now() -> Millis {
     let mut time = [0u64; 2];
     // SAFETY: the kernel writes one `timespec` of two 64-bit words into `time`.
     unsafe {
-        call3(
+        let _ = call3(
             number::CLOCK_GETTIME,
-            [CLOCK_MONOTONIC, (&raw mut time) as usize, 0],
+            CLOCK_MONOTONIC,
+            (&raw mut time) as usize,
+            0,
         );
     }
     let [seconds, nanoseconds] = time;
@@ -93,9 +95,11 @@ pub fn random() -> u16 {
     let mut number = now().0 as u16;
     // SAFETY: the kernel writes at most two bytes into `number`.
     unsafe {
-        call3(
+        let _ = call3(
             number::GETRANDOM,
-            [(&raw mut number) as usize, 2, GRND_NONBLOCK],
+            (&raw mut number) as usize,
+            2,
+            GRND_NONBLOCK,
         );
     }
     number
@@ -131,9 +135,11 @@ pub fn wait(waiting: &mut [Waiting], limit: Option<Millis>) {
     // SAFETY: `waiting` is that many `struct pollfd`, `time` nothing or a `timespec` that outlives
     // the call.
     unsafe {
-        call3(
+        let _ = call3(
             number::PPOLL,
-            [waiting.as_mut_ptr() as usize, waiting.len(), time],
+            waiting.as_mut_ptr() as usize,
+            waiting.len(),
+            time,
         );
     }
 }
@@ -204,7 +210,7 @@ pub fn exit(code: u8) -> ! {
     loop {
         // SAFETY: takes a number and nothing else.
         unsafe {
-            call3(number::EXIT_GROUP, [usize::from(code), 0, 0]);
+            let _ = call3(number::EXIT_GROUP, usize::from(code), 0, 0);
         }
     }
 }
@@ -213,6 +219,6 @@ pub fn exit(code: u8) -> ! {
 fn close(descriptor: i32) {
     // SAFETY: the callers own the descriptor and forget it afterwards.
     unsafe {
-        call3(number::CLOSE, [descriptor as usize, 0, 0]);
+        let _ = call3(number::CLOSE, descriptor as usize, 0, 0);
     }
 }

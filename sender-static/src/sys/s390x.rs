@@ -11,7 +11,6 @@ pub(super) mod number {
     pub(crate) const IOCTL: usize = 54;
     pub(crate) const FCNTL: usize = 55;
     pub(crate) const MMAP: usize = 90;
-    pub(crate) const MUNMAP: usize = 91;
     pub(crate) const RT_SIGACTION: usize = 174;
     pub(crate) const EXIT_GROUP: usize = 248;
     pub(crate) const CLOCK_GETTIME: usize = 260;

@@ -11,19 +11,13 @@ const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 const MSG_DONTWAIT: usize = 0x40;
 
-/// A socket option that holds a number: level and name.
-type OptionName = (usize, usize);
 const SOL_SOCKET: usize = 1;
-const SO_BROADCAST: OptionName = (SOL_SOCKET, 6);
-const SO_BINDTODEVICE: OptionName = (SOL_SOCKET, 25);
-/// `IP_TTL`, ip(7).
-pub const UNICAST_HOPS_V4: OptionName = (0, 2);
-/// `IP_MULTICAST_TTL`, ip(7).
-pub const MULTICAST_HOPS_V4: OptionName = (0, 33);
-/// `IPV6_UNICAST_HOPS`, ipv6(7).
-pub const UNICAST_HOPS_V6: OptionName = (41, 16);
-/// `IPV6_MULTICAST_HOPS`, ipv6(7).
-pub const MULTICAST_HOPS_V6: OptionName = (41, 18);
+const SO_BROADCAST: usize = 6;
+const SO_BINDTODEVICE: usize = 25;
+/// Level, unicast hops, multicast hops: `IPPROTO_IP`, `IP_TTL`, `IP_MULTICAST_TTL`, ip(7).
+const HOPS_V4: [usize; 3] = [0, 2, 33];
+/// `IPPROTO_IPV6`, `IPV6_UNICAST_HOPS`, `IPV6_MULTICAST_HOPS`, ipv6(7).
+const HOPS_V6: [usize; 3] = [41, 16, 18];
 
 /// `struct sockaddr_in6`. `struct sockaddr_in` has the same beginning, and its address where the
 /// other has its flow; what follows there is padding.
@@ -83,17 +77,19 @@ impl Socket {
         const F_DUPFD_CLOEXEC: usize = 1030;
         const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
         // SAFETY: takes numbers and nothing else.
-        let mut descriptor = answer(unsafe {
+        let mut descriptor = unsafe {
             call3(
                 number::SOCKET,
-                [usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0],
+                usize::from(family(like)),
+                SOCK_DGRAM_CLOEXEC,
+                0,
             )
-        })?;
+        }?;
         // A process that was started with standard error closed gets its number for the next
         // descriptor; what is meant for a person would go to the network. The number stays taken.
         if descriptor <= 2 {
             // SAFETY: takes numbers and nothing else.
-            descriptor = answer(unsafe { call3(number::FCNTL, [descriptor, F_DUPFD_CLOEXEC, 3]) })?;
+            descriptor = unsafe { call3(number::FCNTL, descriptor, F_DUPFD_CLOEXEC, 3) }?;
         }
         NonZero::new(descriptor as i32)
             .map(Self)
@@ -113,15 +109,19 @@ impl Socket {
     /// # Errors
     /// The kernel's.
     pub fn allow_broadcast(&self) -> Result<(), Errno> {
-        self.set(SO_BROADCAST, 1)
+        self.set(SOL_SOCKET, SO_BROADCAST, &1u32.to_ne_bytes())
     }
 
-    /// Sets one of the numeric options above.
+    /// How many routers a message may pass, 1 to 255. `like` is an address of the socket's family.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn set(&self, option: OptionName, value: u32) -> Result<(), Errno> {
-        self.set_bytes(option, &value.to_ne_bytes())
+    pub fn limit_hops(&self, like: &Address, hops: u8) -> Result<(), Errno> {
+        let v4 = like.as_v4().is_some();
+        let [level, unicast, multicast] = if v4 { HOPS_V4 } else { HOPS_V6 };
+        let hops = u32::from(hops).to_ne_bytes();
+        self.set(level, unicast, &hops)?;
+        self.set(level, multicast, &hops)
     }
 
     /// Has everything leave through the interface of that name (`SO_BINDTODEVICE`, socket(7)).
@@ -129,10 +129,11 @@ impl Socket {
     /// # Errors
     /// `ENODEV` while there is no such interface, `EPERM` without the privilege.
     pub fn use_device(&self, name: &[u8]) -> Result<(), Errno> {
-        self.set_bytes(SO_BINDTODEVICE, name)
+        self.set(SOL_SOCKET, SO_BINDTODEVICE, name)
     }
 
-    fn set_bytes(&self, (level, name): OptionName, value: &[u8]) -> Result<(), Errno> {
+    #[inline(never)]
+    fn set(&self, level: usize, name: usize, value: &[u8]) -> Result<(), Errno> {
         let start = value.as_ptr() as usize;
         // SAFETY: the kernel reads `value.len()` bytes of `value`.
         answer(unsafe {
@@ -215,7 +216,7 @@ impl Socket {
     pub fn connect(&self, to: &Address, port: u16) -> Result<(), Errno> {
         let to = SocketAddress::new(to, port, self.scope(to)?);
         // SAFETY: the kernel reads the address, alive until the call is over.
-        answer(unsafe { call3(number::CONNECT, [self.number(), to.start(), to.length()]) })?;
+        unsafe { call3(number::CONNECT, self.number(), to.start(), to.length()) }?;
         Ok(())
     }
 

@@ -3,9 +3,7 @@
 use super::Transport;
 use crate::address::Address;
 use crate::args::Options;
-use crate::sys::{
-    Errno, MULTICAST_HOPS_V4, MULTICAST_HOPS_V6, Socket, UNICAST_HOPS_V4, UNICAST_HOPS_V6,
-};
+use crate::sys::{Errno, Socket};
 
 /// The sockets that the messages leave through.
 #[derive(Debug)]
@@ -33,13 +31,7 @@ fn open(options: &Options<'_>, like: &Address) -> Result<Socket, Errno> {
         socket.use_device(device)?;
     }
     if options.hops > 0 {
-        let names = match like.as_v4() {
-            Some(_) => [UNICAST_HOPS_V4, MULTICAST_HOPS_V4],
-            None => [UNICAST_HOPS_V6, MULTICAST_HOPS_V6],
-        };
-        for name in names {
-            socket.set(name, options.hops.into())?;
-        }
+        socket.limit_hops(like, options.hops)?;
     }
     Ok(socket)
 }
@@ -56,16 +48,11 @@ impl Transport for Udp<'_> {
             Some(socket) => socket,
             None => place.insert(open(self.options, to)?),
         };
-        let mut result = Ok(());
-        for _ in 0..2 {
+        let mut result = socket.send(message, to, self.options.port);
+        if result == Err(Errno::EACCES) {
+            // Only now, since most senders never need it.
+            socket.allow_broadcast()?;
             result = socket.send(message, to, self.options.port);
-            match result {
-                // Only now, since most senders never need it.
-                Err(Errno::EACCES) => socket.allow_broadcast()?,
-                // Neither says anything about this message.
-                Err(Errno::EINTR | Errno::ECONNREFUSED) => {}
-                _ => break,
-            }
         }
         if result.is_err() && self.options.device.is_some() {
             // The interface may be gone and come back as another one of the same name.
