@@ -115,6 +115,15 @@ impl Line {
         self.asked.extend(new);
     }
 
+    /// This process ends: whoever it served is answered a last time.
+    pub fn leave(&mut self) {
+        for place in [Some(&mut self.place), self.stand_in.as_mut()] {
+            if let Some(Place::Holding(holder)) = place {
+                holder.leave();
+            }
+        }
+    }
+
     /// Answers [`News::StatusAsked`].
     pub fn tell_status(&mut self, id: Id, status: Status) {
         if let Place::Holding(holder) = &mut self.place {

@@ -91,10 +91,12 @@ impl Wait<'_> {
             // Before anything that waits is looked at, however long this process did not run.
             match self.inquiry.standing(clock::now()) {
                 Standing::InCrashKernel { from, heard_at } => {
+                    self.line.leave();
                     self.tell_success(from, heard_at);
                     return Ending::InCrashKernel;
                 }
                 Standing::TooLate => {
+                    self.line.leave();
                     self.tell_failure();
                     return Ending::NotKnown;
                 }

@@ -44,6 +44,7 @@ struct Client {
     reader: AbortHandle,
     addresses: Vec<Address>,
     wants_socket: bool,
+    asks: bool,
 }
 
 /// All of them.
@@ -53,6 +54,7 @@ pub struct Clients {
     all: HashMap<Id, Client>,
     asked: HashMap<Address, Vec<Id>>,
     asked_total: usize,
+    asking: usize,
     inbox: mpsc::Receiver<(Id, Said)>,
     door: mpsc::Sender<(Id, Said)>,
 }
@@ -65,6 +67,7 @@ impl Default for Clients {
             all: HashMap::new(),
             asked: HashMap::new(),
             asked_total: 0,
+            asking: 0,
             inbox,
             door,
         }
@@ -76,6 +79,27 @@ impl Clients {
     #[must_use]
     pub fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// How many have asked about anything, if only about nothing yet.
+    #[must_use]
+    pub fn asking(&self) -> usize {
+        self.asking
+    }
+
+    /// Everything that all of them have said by now.
+    pub fn last_words(&mut self) -> Vec<(Id, Said)> {
+        let mut words = Vec::new();
+        while let Ok(said) = self.inbox.try_recv() {
+            words.push(said);
+        }
+        for (&id, client) in &self.all {
+            // None says more than its socket holds.
+            while let Ok(received) = seat::receive(client.fd.get_ref()) {
+                words.push((id, understand(received)));
+            }
+        }
+        words
     }
 
     /// Whether there is none.
@@ -112,6 +136,7 @@ impl Clients {
             reader,
             addresses: Vec::new(),
             wants_socket: false,
+            asks: false,
         };
         self.all.insert(id, client);
     }
@@ -130,6 +155,9 @@ impl Clients {
         let Some(client) = self.all.get_mut(&id) else {
             return false;
         };
+        if !std::mem::replace(&mut client.asks, true) {
+            self.asking = self.asking.saturating_add(1);
+        }
         for &address in addresses {
             let ids = self.asked.entry(address).or_default();
             if !ids.contains(&id) {
@@ -194,6 +222,7 @@ impl Clients {
             return;
         };
         client.reader.abort();
+        self.asking = self.asking.saturating_sub(usize::from(client.asks));
         // It may be gone already.
         let _ = shutdown(client.fd.get_ref().as_raw_fd(), Shutdown::Both);
         self.asked_total = self.asked_total.saturating_sub(client.addresses.len());
@@ -218,13 +247,17 @@ impl Drop for Clients {
     }
 }
 
+fn understand(Received { bytes, gift }: Received) -> Said {
+    match serde_json::from_slice(&bytes) {
+        Ok(request) => Said::Request(request, gift),
+        Err(_) => Said::Gone,
+    }
+}
+
 async fn listen(id: Id, fd: Arc<AsyncFd<OwnedFd>>, door: mpsc::Sender<(Id, Said)>) {
     loop {
         let said = match fd.async_io(Interest::READABLE, seat::receive).await {
-            Ok(Received { bytes, gift }) => match serde_json::from_slice(&bytes) {
-                Ok(request) => Said::Request(request, gift),
-                Err(_) => Said::Gone,
-            },
+            Ok(received) => understand(received),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => Said::Gone,
         };

@@ -23,6 +23,14 @@ use crate::sys::watch;
 /// How long after a failure the port is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// Before the queue of an earlier holder is read, those that it served are waited for: what is in the
+/// queue may be for them, and whoever reads it may be gone the next moment. At least this long, since
+/// how many they were may be known late,
+const GATHERING: Duration = Duration::from_millis(200);
+
+/// and at most this long, since some of them may be gone as well.
+const GATHERED: Duration = Duration::from_secs(1);
+
 /// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
 const NEWS: usize = 64 * BATCH;
 
@@ -35,6 +43,8 @@ pub struct Inherited {
     pub emptied: Instant,
     /// The clocks at that time.
     pub then: Reading,
+    /// How many were served by whoever read it, this process included.
+    pub served: usize,
 }
 
 /// Reads the port.
@@ -47,8 +57,19 @@ pub struct Holder {
     clients: Clients,
     recent: Recent,
     news: VecDeque<News>,
+    /// Reading waits for so many others.
+    gathering: Option<Gathering>,
+    /// Nothing is read any more.
+    leaving: bool,
     /// Accepting failed, as it does when there are no descriptors left.
     closed_until: Option<Timer>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Gathering {
+    others: usize,
+    from: Timer,
+    to: Timer,
 }
 
 enum Ready {
@@ -72,6 +93,8 @@ impl Holder {
             clients: Clients::default(),
             recent: Recent::default(),
             news: VecDeque::new(),
+            gathering: None,
+            leaving: false,
             closed_until: None,
         };
         match inherited {
@@ -87,10 +110,13 @@ impl Holder {
             if let Some(news) = self.news.pop_front() {
                 return news;
             }
+            let asking = self.clients.asking();
             let ready = tokio::select! {
                 () = newcomer(self.listener.as_ref(), self.closed_until) => Ready::Newcomer,
                 (id, said) = self.clients.listen() => Ready::Said(id, said),
-                () = datagrams(self.port.as_ref()) => Ready::Datagrams,
+                () = datagrams(self.port.as_ref(), self.gathering, asking) => {
+                    Ready::Datagrams
+                }
                 () = open_at(self.port.is_none(), self.open_at) => Ready::OpenPort,
             };
             match ready {
@@ -98,6 +124,7 @@ impl Holder {
                 Ready::Said(id, said) => self.heed(id, said),
                 Ready::OpenPort => self.open_port(),
                 Ready::Datagrams => {
+                    self.gathering = None;
                     if self.read() == Queue::More {
                         // Timers and clients get their turn however much comes in.
                         tokio::task::yield_now().await;
@@ -137,13 +164,38 @@ impl Holder {
     }
 
     fn inherit(&mut self, inherited: Inherited) {
-        let Inherited { fd, emptied, then } = inherited;
+        let Inherited {
+            fd,
+            emptied,
+            then,
+            served,
+        } = inherited;
         match Port::inherit(fd, self.number, emptied, then) {
-            Ok(port) => self.listening(port),
+            Ok(port) => {
+                let others = served.saturating_sub(1);
+                let now = Timer::now();
+                self.gathering = Some(Gathering {
+                    others,
+                    from: now + GATHERING,
+                    to: now + GATHERED,
+                });
+                self.listening(port);
+            }
             Err(error) => {
                 self.notice(Notice::Trouble(error.to_string()));
                 self.open_port();
             }
+        }
+    }
+
+    /// Answers everybody who has asked by now, even those that were not listened to yet: this process
+    /// ends, and with it what it remembers.
+    pub fn leave(&mut self) {
+        // What is still in the queue is for those that stay.
+        self.leaving = true;
+        self.accept();
+        for (id, said) in self.clients.last_words() {
+            self.heed(id, said);
         }
     }
 
@@ -198,11 +250,17 @@ impl Holder {
             Said::Gone => self.clients.leave(id),
             Said::Request(Request::Hello {}, _) => {
                 // So that whoever inherits this queue knows that all of it came after it asked.
-                while self.port.is_some() && self.news.len() < NEWS && self.read() == Queue::More {}
+                while self.port.is_some()
+                    && self.gathering.is_none()
+                    && !self.leaving
+                    && self.news.len() < NEWS
+                    && self.read() == Queue::More
+                {}
                 let welcome = Reply::Welcome {
                     pid: std::process::id(),
                     now: clock::now().as_nanos(),
                     listening: self.port.is_some(),
+                    served: self.clients.len(),
                 };
                 self.clients.reply(id, &welcome);
                 self.give_socket(id);
@@ -216,15 +274,31 @@ impl Holder {
                     }
                 }
             }
-            Said::Request(Request::Offer { emptied, offset }, Some(fd)) if self.port.is_none() => {
+            Said::Request(
+                Request::Offer {
+                    emptied,
+                    offset,
+                    served,
+                },
+                Some(fd),
+            ) if self.port.is_none() => {
                 let emptied = Instant::from_nanos(emptied);
                 let then = Reading {
                     now: emptied,
                     offset,
                 };
-                self.inherit(Inherited { fd, emptied, then });
+                self.inherit(Inherited {
+                    fd,
+                    emptied,
+                    then,
+                    // The one that offers is served now, and this one was not then.
+                    served: served.saturating_add(1),
+                });
             }
-            Said::Request(Request::Ping {}, _) => self.clients.reply(id, &Reply::Pong {}),
+            Said::Request(Request::Ping {}, _) => {
+                let served = self.clients.len();
+                self.clients.reply(id, &Reply::Pong { served });
+            }
             Said::Request(Request::Status {}, _) => self.news.push_back(News::StatusAsked(id)),
             Said::Request(Request::Offer { .. } | Request::Unknown, _) => {}
         }
@@ -274,7 +348,11 @@ async fn newcomer(listener: Option<&AsyncFd<OwnedFd>>, closed_until: Option<Time
     }
 }
 
-async fn datagrams(port: Option<&Port>) {
+/// Begins anew with each that asks.
+async fn datagrams(port: Option<&Port>, gathering: Option<Gathering>, asking: usize) {
+    if let Some(Gathering { others, from, to }) = gathering {
+        sleep_until(if asking >= others { from } else { to }).await;
+    }
     match port {
         Some(port) => {
             if port.readable().await.is_err() {

@@ -20,7 +20,8 @@ pub const ADDRESSES: usize = 200;
 pub enum Request {
     /// The first packet: whoever sends it wants [`Reply::Welcome`] and [`Reply::Socket`].
     Hello {},
-    /// To be told of messages from these addresses, besides those asked for before.
+    /// To be told of messages from these addresses, besides those asked for before. Sent right after
+    /// [`Request::Hello`], even when no address is known yet.
     Ask {
         /// At most [`ADDRESSES`].
         addresses: Vec<Address>,
@@ -33,6 +34,9 @@ pub enum Request {
         emptied: u64,
         /// The clocks' offset at that time.
         offset: i64,
+        /// How many the earlier holder served.
+        #[serde(default)]
+        served: usize,
     },
     /// To be told what is known; answered with [`Reply::Status`].
     Status {},
@@ -53,6 +57,9 @@ pub enum Reply {
         now: u64,
         /// Whether the holder has the UDP port; if not, it still tries.
         listening: bool,
+        /// How many it serves, this one included.
+        #[serde(default)]
+        served: usize,
     },
     /// With the UDP socket as ancillary data, for the time after the holder.
     Socket {
@@ -69,7 +76,11 @@ pub enum Reply {
         bytes: String,
     },
     /// The answer to [`Request::Ping`].
-    Pong {},
+    Pong {
+        /// How many the holder serves, this one included.
+        #[serde(default)]
+        served: usize,
+    },
     /// The connection ends.
     Refused {
         /// For people.

@@ -56,6 +56,8 @@ pub struct Waiter {
     peer: Peer,
     hello_at: Reading,
     welcome: bool,
+    /// How many the holder serves, as far as is known.
+    served: usize,
     udp: Option<Inherited>,
     told: VecDeque<Told>,
     unanswered: u32,
@@ -76,6 +78,7 @@ impl Waiter {
             peer,
             hello_at: Reading::take(),
             welcome: false,
+            served: 1,
             udp,
             told: VecDeque::new(),
             unanswered: 0,
@@ -91,11 +94,15 @@ impl Waiter {
     /// # Errors
     /// When the holder is gone, or hangs and has not read what was said before.
     pub fn ask(&self, addresses: &[Address]) -> io::Result<()> {
-        addresses.chunks(ADDRESSES).try_for_each(|addresses| {
+        let ask = |addresses: &[Address]| {
             self.send(&Request::Ask {
                 addresses: addresses.to_vec(),
             })
-        })
+        };
+        if addresses.is_empty() {
+            return ask(addresses);
+        }
+        addresses.chunks(ADDRESSES).try_for_each(ask)
     }
 
     /// Who the holder is.
@@ -117,6 +124,7 @@ impl Waiter {
             fd: udp.fd.try_clone().ok()?,
             emptied: udp.emptied,
             then: udp.then,
+            served: udp.served,
         })
     }
 
@@ -136,6 +144,8 @@ impl Waiter {
             };
             match received {
                 Some(Ok(received)) => self.heed(received),
+                // A holder that ended without reading my last ping: what it said before comes next.
+                Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Some(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Some(Err(_)) => self.told.push_back(Told::Gone),
                 None => self.ping(),
@@ -162,7 +172,16 @@ impl Waiter {
         }
         let Received { bytes, gift } = received;
         match serde_json::from_slice(&bytes) {
-            Ok(Reply::Welcome { now, listening, .. }) => self.welcome(now, listening),
+            Ok(Reply::Welcome {
+                now,
+                listening,
+                served,
+                pid: _,
+            }) => {
+                self.welcome(now, listening);
+                self.served(served);
+            }
+            Ok(Reply::Pong { served }) => self.served(served),
             Ok(Reply::Socket { emptied }) => self.udp = self.inherit(gift, emptied),
             // Nothing counts before it is known that both have one clock.
             Ok(Reply::Heard { from, at, bytes }) if self.welcome => {
@@ -175,7 +194,7 @@ impl Waiter {
                 }));
             }
             Ok(Reply::Refused { .. }) | Err(_) => self.told.push_back(Told::SentAway),
-            Ok(Reply::Heard { .. } | Reply::Pong {} | Reply::Status(_) | Reply::Unknown) => {}
+            Ok(Reply::Heard { .. } | Reply::Status(_) | Reply::Unknown) => {}
         }
     }
 
@@ -194,11 +213,19 @@ impl Waiter {
             let offer = Request::Offer {
                 emptied: udp.emptied.as_nanos(),
                 offset: udp.then.offset,
+                served: udp.served,
             };
             use std::os::fd::AsFd;
             let bytes = packet::write(&offer);
             // If that fails the holder opens the port itself once this copy is closed.
             drop(seat::send(self.fd.get_ref(), &bytes, Some(udp.fd.as_fd())));
+        }
+    }
+
+    fn served(&mut self, served: usize) {
+        self.served = served;
+        if let Some(udp) = &mut self.udp {
+            udp.served = served;
         }
     }
 
@@ -211,6 +238,7 @@ impl Waiter {
                 now: now.now,
                 offset: now.offset.max(self.hello_at.offset),
             },
+            served: self.served,
         })
     }
 }
