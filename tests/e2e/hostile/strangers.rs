@@ -6,13 +6,11 @@ use fence_kdump_tests::datagram::{LITTLE, PORT};
 use fence_kdump_tests::{Cluster, Netns, Proc, Run, programs, requires};
 use rustix::process::Uid;
 use rustix::thread::set_thread_res_uid;
-use rustix::time::{ClockId, clock_gettime};
-use serde_json::json;
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::Permissions;
 use std::net::UdpSocket;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::os::unix::fs::PermissionsExt as _;
+use std::thread;
 use std::time::Duration;
 
 /// Sends the message to the agent's host ten times a second until `agent` ends.
@@ -136,109 +134,81 @@ fn a_user_of_the_host_speaks_for_nobody() {
     );
 }
 
-/// The seat where agents on one host find each other (`unix(7)`, abstract), and what sits there says
-/// that the message was heard this very moment.
-struct Liar {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<u32>>,
+/// The user that every Linux has for those who may nothing.
+const NOBODY: u32 = 65_534;
+
+fn asked<'net>(net: &'net Cluster, timeout: &str) -> Run<'net> {
+    let program = programs::ours("fence_kdump");
+    Run::new(program)
+        .args(["-n", FAMILIES[0].0, "-t", timeout])
+        .inside(net.node(1))
 }
 
-impl Liar {
-    /// Sits down in the network of `node` as the user `uid`.
-    fn new(node: &Netns, uid: u32) -> Self {
-        let seat = node.enter(|| {
-            // Of this thread alone, which ends here; the kernel notes who listens.
-            let uid = Uid::from_raw(uid);
-            set_thread_res_uid(uid, uid, uid).expect("root may become anybody");
-            let seat = Socket::new(Domain::UNIX, Type::SEQPACKET, None).expect("a socket");
-            let name = SockAddr::unix("\0fence_kdump/7410").expect("a short name");
-            seat.bind(&name).expect("a free seat");
-            seat.listen(16).expect("a bound socket");
-            seat.set_nonblocking(true).expect("a socket");
-            seat
-        });
-        let stop = Arc::new(AtomicBool::new(false));
-        let seen = Arc::clone(&stop);
-        let thread = thread::spawn(move || lie(&seat, &seen));
-        Self {
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    /// How many came and were lied to.
-    fn stop(mut self) -> u32 {
-        self.stop.store(true, Ordering::Relaxed);
-        let thread = self.thread.take().expect("stopped once");
-        thread.join().expect("the liar does not panic")
-    }
-}
-
-impl Drop for Liar {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-/// At most for 20 s.
-fn lie(seat: &Socket, stop: &AtomicBool) -> u32 {
-    let mut clients: Vec<Socket> = Vec::new();
-    for _ in 0..400 {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        let now = clock_gettime(ClockId::Monotonic);
-        let now = now.tv_sec * 1_000_000_000 + now.tv_nsec;
-        while let Ok((client, _)) = seat.accept() {
-            let welcome = json!({ "type": "welcome", "pid": 1, "now": now, "listening": true });
-            let _ = client.send(welcome.to_string().as_bytes());
-            clients.push(client);
-        }
-        let from = FAMILIES[0].0;
-        let heard =
-            json!({ "type": "heard", "from": from, "at": now, "bytes": "402a301b01000000" });
-        for client in &clients {
-            let _ = client.send(heard.to_string().as_bytes());
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    u32::try_from(clients.len()).expect("few")
-}
-
-/// Agents of one host tell each other what they heard. A user who takes their seat and tells them
-/// lies is not believed, and does not keep them from hearing the message themselves.
+/// Whoever holds the port tells the other agents of the host what it heard, which is why a user
+/// who holds it could tell them anything. So they do not believe an agent that runs as another
+/// user, even when it says the truth.
 #[test]
-fn a_user_who_takes_the_seat_is_not_believed() {
+fn a_users_own_agent_is_not_believed() {
     if !requires(&NEEDS) {
         return;
     }
-    const NOBODY: u32 = 65_534;
     let net = Cluster::new(2);
-    let asked = |timeout| {
-        let program = programs::ours("fence_kdump");
-        Run::new(program)
-            .args(["-n", FAMILIES[0].0, "-t", timeout])
+    let program = programs::ours("fence_kdump");
+    let holder = |uid: u32| {
+        // A copy where every user may run it.
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let copy = folder.path().join("fence_kdump");
+        std::fs::copy(&program, &copy).expect("a readable program");
+        for path in [folder.path(), copy.as_path()] {
+            std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("our own");
+        }
+        let held = Run::new("setpriv")
+            .args(["--reuid", &uid.to_string(), "--clear-groups"])
+            .arg(copy)
+            .args(["-n", "10.77.0.9", "-t", "30"])
             .inside(net.node(1))
-            .spawn()
+            .spawn();
+        held.wait_bound(PORT);
+        (held, folder)
     };
-    let liar = Liar::new(net.node(1), NOBODY);
+    let nobodys = holder(NOBODY);
+    let refused = asked(&net, "3").spawn();
+    node_speaks_until_the_end_of(&refused, &net, Duration::from_secs(5));
     assert_timed_out(
-        asked("3").wait_for(Duration::from_secs(6)),
+        refused.wait_for(Duration::from_secs(3)),
         Duration::from_secs(3),
     );
-    let free = asked("10");
-    free.wait_bound(PORT);
-    node_speaks_until_the_end_of(&free, &net, Duration::from_secs(4));
-    let _ = free.wait_for(Duration::from_secs(2)).expect_success();
-    drop(liar);
+    drop(nobodys);
 
-    // The twin: the same words from root are those of a holder, so this test speaks the language.
-    let net = Cluster::new(1);
-    let root = Liar::new(net.node(1), 0);
-    let program = programs::ours("fence_kdump");
-    let asked = Run::new(program)
-        .args(["-n", FAMILIES[0].0, "-t", "5"])
-        .inside(net.node(1));
-    let _ = asked.run(Duration::from_secs(8)).expect_success();
-    assert!(root.stop() > 0, "nobody came to the seat");
+    // The twin: the same agent run by root is believed.
+    let roots = holder(0);
+    let served = asked(&net, "10").spawn();
+    node_speaks_until_the_end_of(&served, &net, Duration::from_secs(5));
+    let _ = served.wait_for(Duration::from_secs(2)).expect_success();
+    drop(roots);
+}
+
+/// A user who takes the name by which agents find each other (`unix(7)`, abstract), but not the port,
+/// keeps nobody from hearing the message.
+#[test]
+fn a_user_who_takes_the_seat_hinders_nobody() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Cluster::new(2);
+    let seat = net.node(1).enter(|| {
+        // Of this thread alone, which ends here; the kernel notes who listens.
+        let uid = Uid::from_raw(NOBODY);
+        set_thread_res_uid(uid, uid, uid).expect("root may become anybody");
+        let seat = Socket::new(Domain::UNIX, Type::SEQPACKET, None).expect("a socket");
+        let name = SockAddr::unix("\0fence_kdump/7410").expect("a short name");
+        seat.bind(&name).expect("a free seat");
+        seat.listen(16).expect("a bound socket");
+        seat
+    });
+    let free = asked(&net, "10").spawn();
+    free.wait_bound(PORT);
+    node_speaks_until_the_end_of(&free, &net, Duration::from_secs(8));
+    let _ = free.wait_for(Duration::from_secs(2)).expect_success();
+    drop(seat);
 }
