@@ -10,6 +10,9 @@ use std::time::Duration;
 /// little enough for two cores that also run the agents.
 const FLOOD: (u32, Duration) = (15_000, Duration::from_secs(3));
 
+/// Fewer would be no flood. The largest datagrams take a busy machine the longest: each is 45 frames.
+const FLOOD_AT_LEAST: u32 = 500;
+
 /// What an agent without `-v` may write while it is flooded, in bytes.
 const QUIET: usize = 16 << 10;
 
@@ -81,7 +84,7 @@ fn no_flood_makes_a_success_or_moves_the_deadline() {
     at_once(3, &cases(), |case| {
         let (output, sent) = case.run("2", |_, _| ());
         assert!(
-            sent > FLOOD.0 / 4,
+            sent > FLOOD_AT_LEAST,
             "no flood on this machine: {sent} datagrams"
         );
         let written = output.stdout.len() + output.stderr.len();
