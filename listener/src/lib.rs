@@ -11,6 +11,7 @@
 //! | [`line`](mod@line) | the line of one program to the port, whoever reads it |
 //! | [`nodes`] | whose message counts; [`lookup`]: names to addresses |
 //! | [`agent`] | what the agent is told and does; [`agent::inquiry`] asks the core for its verdict |
+//! | [`daemon`] | the fleet that the daemon follows, and its loop |
 //! | [`options`] | what the agent can be told |
 //! | [`voice`] | what is said to people |
 //! | [`clock`] | time, by the monotonic clock |
@@ -22,6 +23,7 @@ pub mod address;
 pub mod agent;
 pub mod clock;
 pub mod control;
+pub mod daemon;
 pub mod dating;
 pub mod line;
 pub mod lookup;

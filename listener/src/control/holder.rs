@@ -153,7 +153,7 @@ impl Holder {
             pid: std::process::id(),
             port: self.number,
             listening: self.port.is_some(),
-            clients: self.clients.len(),
+            clients: self.clients.asking(),
             ..status
         };
         self.clients.reply(id, &Reply::Status(status));

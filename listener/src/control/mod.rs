@@ -20,6 +20,7 @@
 pub mod clients;
 pub mod holder;
 pub mod packet;
+pub mod query;
 pub mod recent;
 pub mod seat;
 pub mod waiter;
