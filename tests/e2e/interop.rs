@@ -224,6 +224,30 @@ fn link_local_addresses_with_their_zone() {
     }
 }
 
+/// One datagram for the whole segment, which is the first limit in the stock sender's man page.
+#[test]
+fn one_datagram_tells_the_whole_segment() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    for (told, node) in [
+        (&["10.77.0.255"][..], "10.77.0.2"),
+        (&["-f", "ipv4", "224.0.0.1"], "10.77.0.2"),
+        (&["ff02::1%eth0"], "fe80::2%eth0"),
+    ] {
+        let net = Cluster::new(3);
+        // 224.0.0.1 needs a way out; a real node has a default route.
+        net.node(2).ip("route add default dev eth0");
+        let agents = [(1, our_agent()), (3, programs::stock_agent())].map(|(number, agent)| {
+            listening_on(net.node(number), Run::new(agent).args(["-n", node]))
+        });
+        let _ = says(&our_sender(), &net, told).expect_success();
+        for agent in agents {
+            let _ = agent.wait_for(LIMIT).expect_success();
+        }
+    }
+}
+
 #[test]
 fn another_port() {
     if !requires(&NEEDS) {
