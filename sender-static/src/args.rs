@@ -7,7 +7,7 @@
 
 use crate::address::Zone;
 use crate::schedule::{BURST, Burst, Cadence, Millis};
-use crate::text::{leading_number, number, pieces, which};
+use crate::text::{digit, leading_number, pieces, which};
 
 /// Which addresses are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ enum Takes {
 #[derive(Clone, Copy)]
 struct Row([u8; 8], u8, Takes, Name);
 
-/// Nothing may begin with one of the abbreviations of the stock tool's names that are unambiguous
+/// In the order of [`Name`]. Nothing may begin with one of the abbreviations of the stock tool's names that are unambiguous
 /// there: `ip`, `f`, `c`, `in`, `verb`, `vers`, `h`.
 static OPTIONS: [Row; 10] = [
     Row(*b"ipport\0\0", b'p', Takes::Value, Name::Port),
@@ -113,12 +113,7 @@ static OPTIONS: [Row; 10] = [
 impl Name {
     /// The long name.
     pub fn text(self) -> &'static [u8] {
-        for row in &OPTIONS {
-            if row.3 == self {
-                return row.long();
-            }
-        }
-        &[]
+        OPTIONS.get(self as usize).map_or(&[], Row::long)
     }
 }
 
@@ -386,19 +381,26 @@ fn burst(burst: &mut Burst, text: &[u8]) -> Option<()> {
 }
 
 fn millis(text: &[u8]) -> Option<Millis> {
-    let mut parts = pieces(text, b'.');
-    let mut value = number(parts.next()?, 10).filter(|seconds| *seconds <= 3600)?;
-    value = value.wrapping_mul(1000);
-    if let Some(decimals) = parts.rest() {
-        let scale = match decimals.len() {
-            1 => 100,
-            2 => 10,
-            3 => 1,
-            _ => return None,
-        };
-        value = value.wrapping_add(number(decimals, 10)?.wrapping_mul(scale));
+    let mut value = 0u32;
+    // How many decimals there are, from the point on.
+    let mut decimals = None;
+    for byte in text {
+        if *byte == b'.' && decimals.is_none() {
+            decimals = Some(0u32);
+            continue;
+        }
+        let digit = digit(*byte);
+        value = value.wrapping_mul(10).wrapping_add(digit);
+        if digit > 9 || value > 3_600_000 {
+            return None;
+        }
+        decimals = decimals.map(|count| count.wrapping_add(1));
     }
-    (value <= 3_600_000).then_some(Millis(value.into()))
+    for _ in decimals.unwrap_or(0)..3 {
+        value = value.wrapping_mul(10);
+    }
+    let good = !text.is_empty() && decimals.unwrap_or(0) <= 3 && value <= 3_600_000;
+    good.then_some(Millis(value.into()))
 }
 
 #[cfg(test)]

@@ -8,14 +8,12 @@ use crate::text::{pieces, same};
 /// Before the question stand its number, flags, and how many records each section has.
 const HEADER: usize = 12;
 
-/// The longest question: header, a name of 255 bytes, type and class, and the EDNS record.
-pub const QUERY_MAX: usize = 12 + 255 + 4 + EDNS.len();
+/// The longest question: header, a name of 255 bytes, type and class.
+pub const QUERY_MAX: usize = 12 + 255 + 4;
 
-/// The largest answer that is read, announced with [`EDNS`]; nothing of that size is fragmented.
-pub const REPLY_MAX: usize = 1232;
-
-/// RFC 6891: an OPT record that says how large an answer may be, [`REPLY_MAX`].
-const EDNS: [u8; 11] = [0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0, 0, 0];
+/// The largest answer to a question that allows no more (RFC 1035, 4.2.1): 28 addresses of IPv4 or
+/// 17 of IPv6. What a server leaves out of it is not asked for again.
+pub const REPLY_MAX: usize = 512;
 
 /// Which addresses are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,44 +39,32 @@ impl Kind {
 /// A question, ready to be sent.
 pub type Query = Vec<u8, QUERY_MAX>;
 
-/// Makes `query` ask for the addresses of `name`, followed by `domain` unless that is empty. `large` allows an
-/// answer of more than 512 bytes. `None` when no host can have that name: a label is empty or has
-/// more than 63 bytes, or the whole has more than 255.
+/// Makes `query` ask for the addresses of `name`, followed by `domain` unless that is empty.  `None` when no host can have that name: a label has more
+/// than 63 bytes, or the whole none or more than 255.
 #[inline(never)]
-pub fn query(
-    query: &mut Query,
-    id: u16,
-    [name, domain]: [&[u8]; 2],
-    kind: Kind,
-    large: bool,
-) -> Option<()> {
+pub fn query(query: &mut Query, id: u16, [name, domain]: [&[u8]; 2], kind: Kind) -> Option<()> {
     query.clear();
     let [id_high, id_low] = id.to_be_bytes();
-    // A standard query, recursion desired, one question; the EDNS record counts as additional.
-    let header = [id_high, id_low, 1, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(large)];
+    // A standard query, recursion desired, one question; nothing in the other sections.
+    let header = [id_high, id_low, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     put(query, &header)?;
     for part in [name, domain] {
-        let part = part.strip_suffix(b".").unwrap_or(part);
-        if part.is_empty() {
-            continue;
-        }
         for label in pieces(part, b'.') {
-            if label.is_empty() || label.len() > 63 {
+            if label.len() > 63 {
                 return None;
             }
-            put(query, &[label.len() as u8])?;
-            put(query, label)?;
+            // A dot too many, as at the end of a name that is whole, is no label.
+            if !label.is_empty() {
+                put(query, &[label.len() as u8])?;
+                put(query, label)?;
+            }
         }
     }
     if query.len() == HEADER || query.len() >= HEADER + 255 {
         return None;
     }
     let [kind_high, kind_low] = kind.code().to_be_bytes();
-    put(query, &[0, kind_high, kind_low, 0, 1])?;
-    if large {
-        put(query, &EDNS)?;
-    }
-    Some(())
+    put(query, &[0, kind_high, kind_low, 0, 1])
 }
 
 #[inline(never)]
@@ -91,8 +77,6 @@ fn put(query: &mut Query, bytes: &[u8]) -> Option<()> {
 pub enum Meaning {
     /// These are the addresses, or there are none of this kind.
     Final,
-    /// There is more than fits into this answer.
-    Truncated,
     /// This server could not or would not say: another one may.
     Unhelpful,
 }
@@ -102,7 +86,7 @@ pub fn id(packet: &[u8]) -> Option<u16> {
     Records(packet).number()
 }
 
-/// Reads `packet` as the answer to `query` (the small form) about `kind`: what it means, and the
+/// Reads `packet` as the answer to `query` about `kind`: what it means, and the
 /// addresses in it. `None` when it is none: too short, not a response, or another question than the
 /// one that was asked. That the number is the same, see [`id`], has been seen before.
 ///
@@ -119,7 +103,6 @@ pub fn reply<'p>(packet: &'p [u8], query: &Query, kind: Kind) -> Option<(Meaning
     }
     // RFC 1035, 4.1.1: no error, and no such name (3), are knowledge; the others are not.
     let meaning = match code & 0xf {
-        0 | 3 if response & 2 != 0 => Meaning::Truncated,
         0 | 3 => Meaning::Final,
         _ => Meaning::Unhelpful,
     };
@@ -141,27 +124,25 @@ pub struct Addresses<'p> {
     left: u16,
 }
 
+impl Addresses<'_> {
+    /// Whether there is any.
+    pub fn any(mut self) -> bool {
+        self.next().is_some()
+    }
+}
+
 impl Iterator for Addresses<'_> {
     type Item = Address;
 
+    #[inline(never)]
     fn next(&mut self) -> Option<Address> {
         while self.left > 0 {
             self.left = self.left.wrapping_sub(1);
             let (code, data) = self.records.record()?;
-            if code != self.kind.code() {
-                continue;
-            }
-            match self.kind {
-                Kind::A => {
-                    if let Ok(ip) = data.try_into() {
-                        return Some(Address::v4(ip));
-                    }
-                }
-                Kind::Aaaa => {
-                    if let Ok(ip) = data.try_into() {
-                        return Some(Address::v6(ip));
-                    }
-                }
+            if code == self.kind.code()
+                && let Some(address) = Address::from_wire(data)
+            {
+                return Some(address);
             }
         }
         None
@@ -219,13 +200,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn build(id: u16, name: &[u8], domain: &[u8], kind: Kind, large: bool) -> Option<Query> {
-        let mut built = Query::new();
-        query(&mut built, id, [name, domain], kind, large).map(|()| built)
-    }
-
     fn ask(name: &str, domain: &str, kind: Kind) -> Option<Query> {
-        build(0x1234, name.as_bytes(), domain.as_bytes(), kind, false)
+        let mut built = Query::new();
+        query(
+            &mut built,
+            0x1234,
+            [name.as_bytes(), domain.as_bytes()],
+            kind,
+        )
+        .map(|()| built)
     }
 
     /// The bytes of RFC 1035's form, written out.
@@ -237,24 +220,17 @@ mod tests {
         assert_eq!(ask("node1.example.", "", Kind::Aaaa).unwrap(), expected);
         assert_eq!(ask("node1", "example", Kind::Aaaa).unwrap(), expected);
         assert_eq!(ask("node1", "example.", Kind::Aaaa).unwrap(), expected);
-        let large = build(0x1234, b"node1.example", b"", Kind::Aaaa, true).unwrap();
-        assert_eq!(large[..11], expected[..11]);
-        assert_eq!(large[11], 1);
-        assert_eq!(
-            &large[12..],
-            [&expected[12..], b"\0\0\x29\x04\xd0\0\0\0\0\0\0"].concat()
-        );
     }
 
     #[test]
     fn names_that_no_host_has() {
         let long = "a".repeat(64);
         let longer = format!("{0}.{0}.{0}.{0}", "a".repeat(63));
-        for name in ["", ".", "a..b", ".a", long.as_str(), longer.as_str()] {
+        for name in ["", ".", "...", long.as_str(), longer.as_str()] {
             assert_eq!(ask(name, "", Kind::A), None, "{name}");
         }
         let longest = format!("{0}.{0}.{0}.{1}", "a".repeat(63), "a".repeat(61));
-        assert!(build(1, longest.as_bytes(), b"", Kind::A, true).is_some());
+        assert!(ask(&longest, "", Kind::A).is_some());
         assert_eq!(ask(&longest, "a", Kind::A), None);
     }
 
@@ -346,7 +322,7 @@ mod tests {
         for (flags, meaning) in [
             (0x8180, Meaning::Final),
             (0x8183, Meaning::Final),
-            (0x8380, Meaning::Truncated),
+            (0x8380, Meaning::Final),
             (0x8182, Meaning::Unhelpful),
             (0x8185, Meaning::Unhelpful),
             (0x8181, Meaning::Unhelpful),
@@ -406,9 +382,14 @@ mod tests {
         }
 
         #[test]
-        fn any_name_is_asked_for_or_not(name in proptest::collection::vec(any::<u8>(), 0..300), domain in "[a-z.]{0,80}") {
-            if let Some(query) = build(7, &name, domain.as_bytes(), Kind::Aaaa, false) {
-                prop_assert!(reply(&answer(&query, 0x8180, &[]), &query, Kind::Aaaa).is_some());
+        fn any_name_is_asked_for_or_not(
+            name in proptest::collection::vec(any::<u8>(), 0..300),
+            domain in "[a-z.]{0,80}",
+        ) {
+            let mut asked = Query::new();
+            if query(&mut asked, 7, [&name, domain.as_bytes()], Kind::Aaaa).is_some() {
+                let packet = answer(&asked, 0x8180, &[]);
+                prop_assert!(reply(&packet, &asked, Kind::Aaaa).is_some());
             }
         }
     }

@@ -61,8 +61,6 @@ pub struct Lookup {
     pub id: u16,
     /// Which form of the name is asked for, see [`domain`].
     pub candidate: u8,
-    /// Whether an answer of more than 512 bytes is asked for.
-    pub large: bool,
     family: Family,
     attempt: u32,
     waiting: Bits,
@@ -77,7 +75,6 @@ impl Lookup {
         Self {
             id,
             candidate: 0,
-            large: false,
             family,
             attempt: 0,
             waiting: Bits::NONE,

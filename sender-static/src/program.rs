@@ -61,15 +61,19 @@ pub fn run(arguments: impl Iterator<Item = Argument> + Clone) -> Exit {
         print(HELP);
         return Exit::Failure;
     }
+    serve(&options, arguments)
+}
+
+#[inline(never)]
+fn serve(options: &Options<'_>, arguments: impl Iterator<Item = Argument>) -> Exit {
     let mut storage = Storage::new();
-    let mut sender = Sender::new(&options, Udp::new(&options), &mut storage);
-    let now = sys::now();
+    let mut sender = Sender::new(options, Udp::new(options), &mut storage, sys::now());
     for word in Words::new(arguments) {
         if word.what == What::Node {
-            sender.add(word.text, now);
+            sender.add(word.text);
         }
     }
-    let outcome = sender.run(now);
+    let outcome = sender.run();
     // The kernel takes back what it gave when the process ends, which is now.
     core::mem::forget(sender);
     match outcome {

@@ -58,24 +58,31 @@ impl Line {
 
     /// Adds an address. The zero groups of IPv6 are written out.
     pub fn address(&mut self, address: &Address) -> &mut Self {
-        let mut separator: &[u8] = b"";
-        if let Some(ip) = address.as_v4() {
-            for byte in ip {
-                self.text(separator).number(byte.into(), 10);
-                separator = b".";
-            }
-        } else {
-            for [high, low] in address.as_v6().as_chunks().0 {
-                self.text(separator)
-                    .number(u16::from_be_bytes([*high, *low]).into(), 16);
-                separator = b":";
-            }
+        match address.as_v4() {
+            Some(ip) => self.groups(&ip, b".", 10),
+            None => self.groups(&address.as_v6(), b":", 16),
         }
         let zone = address.zone.text();
         if !zone.is_empty() {
             self.text(b"%").text(zone);
         }
         self
+    }
+
+    /// Adds each byte, or in hexadecimal each two bytes, with a separator between them.
+    #[inline(never)]
+    fn groups(&mut self, bytes: &[u8], separator: &[u8], radix: u32) {
+        let mut before: &[u8] = &[];
+        let mut value = 0;
+        let mut whole = radix == 10;
+        for byte in bytes {
+            value = value << 8 | u32::from(*byte);
+            if whole {
+                self.text(before).number(value, radix);
+                (before, value) = (separator, 0);
+            }
+            whole = radix == 10 || !whole;
+        }
     }
 
     /// Adds what went wrong, in words where there are some.
@@ -113,10 +120,10 @@ const ERRORS: &[u8] = b"\x01not permitted (packet filter?)
 \x0bthe send buffer is full
 \x0dnot permitted
 \x13no such interface
-\x61the kernel has no such address family
+\x61no such address family
 \x64the interface is down
 \x65the network is unreachable
-\x69the kernel has no buffer left
+\x69no buffer left
 \x71the host is unreachable";
 
 /// What an option's value has to be, in the order of [`Name`].
@@ -124,7 +131,7 @@ const RIGHT: &[u8] = b"a port from 1 to 65535
 auto, ipv4 or ipv6
 a number from 0 to 2147483647
 a number of seconds from 1 to 2147483647
-'none' or up to 16 rising times in seconds from 0 to 3600, as 0,0.2,0.5
+'none' or rising seconds up to 3600, as 0,0.2,0.5
 a number from 1 to 255
 the name of an interface
 a digit";
@@ -165,7 +172,7 @@ pub fn wrong(wrong: Wrong, text: &[u8]) {
 pub fn in_part(name: Name, text: &[u8]) {
     Line::new()
         .value(name, text)
-        .text(b"; as much as can be read is used")
+        .text(b"; read as far as it is")
         .say();
 }
 
@@ -215,9 +222,9 @@ mod tests {
         #[test]
         fn addresses_read_back(bits: u128, v4: bool, zone in "[a-z]{0,5}") {
             let mut address = if v4 {
-                Address::v4((bits as u32).to_be_bytes())
+                Address::from_wire(&(bits as u32).to_be_bytes()).unwrap()
             } else {
-                Address::v6(bits.to_be_bytes())
+                Address::from_wire(&bits.to_be_bytes()).unwrap()
             };
             if address.as_v4().is_none() {
                 address.zone = Zone::new(zone.as_bytes()).unwrap_or_default();

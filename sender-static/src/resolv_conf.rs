@@ -40,7 +40,7 @@ impl Settings {
     }
 
     /// Reads `text`. What it does not say, or says in a way that makes no sense, stays at the
-    /// defaults of resolv.conf(5); without any server the one on this machine is asked.
+    /// defaults of resolv.conf(5).
     #[inline(never)]
     pub fn parse(&mut self, text: &[u8]) {
         let settings = self;
@@ -65,9 +65,6 @@ impl Settings {
                 }
                 _ => {}
             }
-        }
-        if settings.servers.is_empty() {
-            let _ = settings.servers.push(Address::v4([127, 0, 0, 1]));
         }
     }
 
@@ -121,7 +118,7 @@ mod tests {
     fn servers_of_both_families() {
         let text = "nameserver 192.0.2.1\n  nameserver\t2001:db8::53 # the other\n;nameserver 9.9.9.9\n#nameserver 8.8.8.8\nnameserver nonsense\nnameserver";
         assert_eq!(servers(text), ["192.0.2.1", "2001:db8::53"]);
-        assert_eq!(servers(""), ["127.0.0.1"]);
+        assert_eq!(servers(""), [""; 0]);
         assert_eq!(servers(&"nameserver 192.0.2.1\n".repeat(20)).len(), SERVERS);
     }
 
@@ -177,7 +174,6 @@ mod tests {
         #[test]
         fn any_bytes_make_settings_within_range(text in "(nameserver|options|search|[ -~\n\t]| |\n|:|[0-9]){0,60}") {
             let settings = parsed(text.as_bytes());
-            prop_assert!(!settings.servers.is_empty());
             prop_assert!((1..=5).contains(&settings.attempts));
             prop_assert!(settings.timeout >= Millis::seconds(1) && settings.timeout <= Millis::seconds(30));
         }

@@ -6,7 +6,7 @@ use crate::dns::{self, Addresses, Kind, Meaning, Query};
 use crate::lookup::{Lookup, Step, domain};
 use crate::resolv_conf::{SERVERS, Settings};
 use crate::schedule::Millis;
-use crate::sys::{Errno, Socket, Waiting};
+use crate::sys::{self, Errno, Socket, Waiting};
 use crate::text::words;
 
 /// The port that DNS servers answer on.
@@ -17,6 +17,8 @@ const DNS_PORT: u16 = 53;
 pub struct Resolver {
     settings: Settings,
     sockets: heapless::Vec<Option<Socket>, SERVERS>,
+    /// The question that was built last.
+    query: Query,
 }
 
 impl Resolver {
@@ -25,10 +27,12 @@ impl Resolver {
         Self {
             settings: Settings::new(),
             sockets: heapless::Vec::new(),
+            query: Query::new(),
         }
     }
 
     /// Takes over what `/etc/resolv.conf` says. Answers to former questions are lost.
+    #[inline(never)]
     pub fn refresh(&mut self, text: &[u8]) {
         self.settings.parse(text);
         self.sockets.clear();
@@ -62,17 +66,10 @@ impl Resolver {
     }
 
     #[inline(never)]
-    fn query(
-        &self,
-        query: &mut Query,
-        name: &[u8],
-        lookup: &Lookup,
-        kind: Kind,
-        large: bool,
-    ) -> Option<()> {
+    fn build(&mut self, name: &[u8], lookup: &Lookup, kind: Kind) -> Option<()> {
         let search = words(&self.settings.search);
         let domain = domain(name, lookup.candidate, self.settings.dots, search)?;
-        dns::query(query, lookup.id, [name, domain], kind, large)
+        dns::query(&mut self.query, lookup.id, [name, domain], kind)
     }
 
     /// Asks one server, when its answer is still open.
@@ -82,11 +79,7 @@ impl Resolver {
             return;
         }
         lookup.refused(server, kind);
-        let mut query = Query::new();
-        if self
-            .query(&mut query, name, lookup, kind, lookup.large)
-            .is_none()
-        {
+        if self.build(name, lookup, kind).is_none() {
             return;
         }
         let Some(address) = self.settings.servers.get(server) else {
@@ -107,21 +100,23 @@ impl Resolver {
                 place.insert(socket)
             }
         };
-        // A refusal is about the question before this one.
-        if socket.send_connected(&query) == Ok(()) || socket.send_connected(&query) == Ok(()) {
+        if socket.send_connected(&self.query).is_ok() {
             lookup.asked(server, kind);
         } else {
+            // It says that nobody is there for the question before this one.
+            lookup.refused_all(server);
             *place = None;
         }
     }
 
-    /// What to wait on for answers.
-    pub fn waiting(&self) -> heapless::Vec<Waiting, SERVERS> {
-        let mut waiting = heapless::Vec::new();
+    /// Waits for an answer, or until `limit` has passed.
+    #[inline(never)]
+    pub fn wait(&self, limit: Millis) {
+        let mut waiting = heapless::Vec::<_, SERVERS>::new();
         for socket in self.sockets.iter().flatten() {
             let _ = waiting.push(Waiting::to_receive(socket));
         }
-        waiting
+        sys::wait(&mut waiting, limit);
     }
 
     /// Takes the next datagram that has arrived from `server`.
@@ -141,7 +136,7 @@ impl Resolver {
     }
 
     /// Takes `datagram` of `server` as an answer about `name` when it is one, and gives the
-    /// addresses in it. When there are any, [`Lookup::found`] is to be told.
+    /// addresses in it.
     #[inline(never)]
     pub fn read<'p>(
         &mut self,
@@ -153,21 +148,19 @@ impl Resolver {
         if dns::id(datagram)? != lookup.id {
             return None;
         }
-        let mut query = Query::new();
         for kind in Kind::BOTH {
             if !lookup.expects(server, kind) {
                 continue;
             }
-            self.query(&mut query, name, lookup, kind, false)?;
-            let Some((meaning, addresses)) = dns::reply(datagram, &query, kind) else {
+            self.build(name, lookup, kind)?;
+            let Some((meaning, addresses)) = dns::reply(datagram, &self.query, kind) else {
                 continue;
             };
+            if addresses.any() {
+                lookup.found(server);
+            }
             match meaning {
-                Meaning::Truncated if !lookup.large => {
-                    lookup.large = true;
-                    self.ask(name, lookup, server, kind);
-                }
-                Meaning::Truncated | Meaning::Final => lookup.answered(server, kind),
+                Meaning::Final => lookup.answered(server, kind),
                 Meaning::Unhelpful => lookup.refused(server, kind),
             }
             return Some(addresses);

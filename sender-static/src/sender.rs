@@ -26,9 +26,6 @@ const LOOK_AGAIN: Millis = Millis::seconds(1);
 /// How many names begin to be looked up before answers are taken: more would only fill buffers.
 const TOGETHER: usize = 64;
 
-/// How many datagrams of one server are taken before messages go out again.
-const HEARD_TOGETHER: usize = 64;
-
 /// A node as the command line gives it.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
@@ -117,76 +114,97 @@ pub struct Sender<'a, 's, T> {
     nodes: Table<'s, Node<'a>>,
     targets: Table<'s, Target>,
     resolver: Resolver,
-    room: Room,
+    /// The time at which the loop came by last.
+    now: Millis,
 }
 
 impl<'a, 's, T: Transport> Sender<'a, 's, T> {
-    /// A sender without nodes.
-    pub fn new(options: &'a Options<'a>, transport: T, storage: &'s mut Storage<'a>) -> Self {
+    /// A sender without nodes. It begins at `now`.
+    pub fn new(
+        options: &'a Options<'a>,
+        transport: T,
+        storage: &'s mut Storage<'a>,
+        now: Millis,
+    ) -> Self {
         Self {
             options,
             transport,
             nodes: Table::new(&mut storage.nodes),
             targets: Table::new(&mut storage.targets),
             resolver: Resolver::new(),
-            room: Room::NONE,
+            now,
         }
     }
 
     /// Adds a node, due at once. One that can never be spoken to is told and left out.
     #[inline(never)]
-    pub fn add(&mut self, name: &'a [u8], now: Millis) {
-        let turn = self.options.cadence.begin(now);
+    pub fn add(&mut self, name: &'a [u8]) {
         let address = Address::parse(name);
-        let place = self.nodes.len();
-        let mut node = Node {
+        // What is written as IPv6 counts as that, whatever it maps to.
+        if address.is_some() && !self.options.family.has(has(name, b':')) {
+            report::node(name, b"is not of the family asked for");
+            return;
+        }
+        if name.is_empty() {
+            return;
+        }
+        let turn = self.options.cadence.begin(self.now);
+        let node = Node {
             name,
             spoken_to: false,
             found: false,
             turn,
             lookup: None,
         };
-        if let Some(address) = address {
-            // What is written as IPv6 counts as that, whatever it maps to.
-            if !self.options.family.has(has(name, b':')) {
-                report::node(name, b"is not of the family asked for");
-                return;
-            }
-            node.turn.due = Millis::NEVER;
-            node.found = true;
-            add_target(
-                &mut self.targets,
-                Target {
-                    address,
-                    node: place,
-                    turn,
-                    trouble: None,
-                },
-            );
-        } else if name.is_empty() {
-            return;
-        }
         if self.nodes.push(&node).is_none() {
             report::node(name, NO_MEMORY);
+        } else if let Some(address) = address {
+            self.learn(self.nodes.len().wrapping_sub(1), &address);
+        }
+    }
+
+    /// Adds an address to a node, unless it has it already. For now, the name needs no looking up
+    /// any more.
+    #[inline(never)]
+    fn learn(&mut self, place: usize, address: &Address) {
+        let Some(node) = self.nodes.get_mut(place) else {
+            return;
+        };
+        node.found = true;
+        node.turn.due = Millis::NEVER;
+        for target in self.targets.iter() {
+            if target.node == place && target.address == *address {
+                return;
+            }
+        }
+        let turn = node.turn.afresh(self.now);
+        let target = Target {
+            address: *address,
+            node: place,
+            turn,
+            trouble: None,
+        };
+        if self.targets.push(&target).is_none() {
+            report::node(node.name, NO_MEMORY);
         }
     }
 
     /// Sends until every round is over, which without a count is never.
-    /// Begins at `now`.
-    pub fn run(&mut self, mut now: Millis) -> Outcome {
+    #[inline(never)]
+    pub fn run(&mut self) -> Outcome {
+        let mut room = Room::NONE;
         loop {
-            self.send(now);
-            self.resolve(now);
+            self.send();
+            self.resolve(&mut room);
             let next = self.next();
             if next == Millis::NEVER {
                 break;
             }
             // Sending and telling have taken their time.
-            now = sys::now();
-            let mut waiting = self.resolver.waiting();
-            sys::wait(&mut waiting, Some(next.since(now)));
-            now = sys::now();
-            self.hear(now);
+            let limit = next.since(sys::now());
+            self.resolver.wait(limit);
+            self.now = sys::now();
+            self.hear();
         }
         self.conclude()
     }
@@ -206,7 +224,8 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
 
     /// Gives every address that is due its message.
     #[inline(never)]
-    fn send(&mut self, now: Millis) {
+    fn send(&mut self) {
+        let now = self.now;
         for target in self.targets.iter_mut() {
             if target.turn.due > now {
                 continue;
@@ -224,33 +243,17 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             if self.options.verbose < if known { 2 } else { 1 } {
                 continue;
             }
-            let mut line = Line::new();
-            line.text(node.name)
-                .text(b" (")
-                .address(&target.address)
-                .text(b"): ");
-            match result {
-                Ok(()) => line.text(b"message sent"),
-                Err(error) => line.text(b"message not sent: ").error(error),
-            }
-            .say();
+            tell(node.name, &target.address, result);
         }
     }
 
     /// Looks up the names that are due, or goes on with that.
     #[inline(never)]
-    fn resolve(&mut self, now: Millis) {
-        let Self {
-            options,
-            nodes,
-            targets,
-            resolver,
-            room,
-            ..
-        } = self;
+    fn resolve(&mut self, room: &mut Room) {
+        let now = self.now;
         let mut fresh = false;
         let mut asking = false;
-        for node in nodes.iter() {
+        for node in self.nodes.iter() {
             asking |= node.lookup.is_some();
             fresh |= node.lookup.is_none() && node.turn.due <= now;
         }
@@ -258,12 +261,15 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         if fresh {
             // Each time again: the scripts that bring the network up write them.
             if !asking {
-                resolver.refresh(room.read(c"/etc/resolv.conf"));
+                self.resolver.refresh(room.read(c"/etc/resolv.conf"));
             }
             hosts = room.read(c"/etc/hosts");
         }
         let mut begun = 0usize;
-        for (place, node) in nodes.iter_mut().enumerate() {
+        for place in 0..self.nodes.len() {
+            let Some(node) = self.nodes.get(place) else {
+                break;
+            };
             if node.turn.due > now {
                 continue;
             }
@@ -272,71 +278,66 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                     break;
                 }
                 begun = begun.wrapping_add(1);
-                let before = targets.len();
-                hosts::each(hosts, node.name, |address| {
-                    learn(
-                        targets,
-                        options,
-                        (place, &mut node.found, node.turn),
-                        address,
-                        now,
-                    );
+                let name = node.name;
+                hosts::each(hosts, name, |address| {
+                    if self.options.family.has(address.as_v4().is_none()) {
+                        self.learn(place, &address);
+                    }
                 });
-                if targets.len() > before {
-                    node.turn.due = Millis::NEVER;
-                    continue;
-                }
             }
-            let begin = || Lookup::new(sys::random(), options.family);
+            let Some(node) = self.nodes.get_mut(place) else {
+                break;
+            };
+            if node.turn.due > now {
+                continue;
+            }
+            let begin = || Lookup::new(sys::random(), self.options.family);
             let lookup = node.lookup.get_or_insert_with(begin);
-            node.turn.due = resolver.pursue(node.name, lookup, now);
+            node.turn.due = self.resolver.pursue(node.name, lookup, now);
             if node.turn.due == Millis::NEVER {
                 let complete = lookup.complete();
                 node.lookup = None;
-                node.settle(complete, options, now);
+                node.settle(complete, self.options, now);
             }
         }
     }
 
-    /// Takes the answers that have arrived.
+    /// Takes one answer of each server, when there is one.
     #[inline(never)]
-    fn hear(&mut self, now: Millis) {
-        let Self {
-            options,
-            nodes,
-            targets,
-            resolver,
-            ..
-        } = self;
+    fn hear(&mut self) {
         let mut buffer = [MaybeUninit::uninit(); REPLY_MAX];
         for server in 0..SERVERS {
-            for _ in 0..HEARD_TOGETHER {
-                let heard = resolver.hear(server, &mut buffer);
-                if heard == Err(Errno::EAGAIN) {
-                    break;
+            let heard = self.resolver.hear(server, &mut buffer);
+            if heard == Err(Errno::EAGAIN) {
+                continue;
+            }
+            self.take(server, heard);
+        }
+    }
+
+    /// Takes what came of one server.
+    #[inline(never)]
+    fn take(&mut self, server: usize, heard: Result<&[u8], Errno>) {
+        for place in 0..self.nodes.len() {
+            let Some(node) = self.nodes.get_mut(place) else {
+                break;
+            };
+            let Some(lookup) = &mut node.lookup else {
+                continue;
+            };
+            let mut found = None;
+            if let Ok(datagram) = heard {
+                found = self.resolver.read(server, datagram, node.name, lookup);
+            } else {
+                lookup.refused_all(server);
+            }
+            if let Some(addresses) = found {
+                for address in addresses {
+                    self.learn(place, &address);
                 }
-                for (place, node) in nodes.iter_mut().enumerate() {
-                    let Some(lookup) = &mut node.lookup else {
-                        continue;
-                    };
-                    node.turn.due = now;
-                    let Ok(datagram) = heard else {
-                        lookup.refused_all(server);
-                        continue;
-                    };
-                    let found = resolver.read(server, datagram, node.name, lookup);
-                    let Some(addresses) = found else { continue };
-                    for address in addresses {
-                        lookup.found(server);
-                        learn(
-                            targets,
-                            options,
-                            (place, &mut node.found, node.turn),
-                            address,
-                            now,
-                        );
-                    }
-                }
+            }
+            if let Some(node) = self.nodes.get_mut(place) {
+                node.turn.due = self.now;
             }
         }
     }
@@ -349,50 +350,28 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             if node.spoken_to {
                 outcome = Outcome::Sent;
             } else if node.found {
-                report::node(node.name, b"no message could be sent");
+                report::node(node.name, b"nothing was sent");
             } else {
-                report::node(node.name, b"has no address, no message was sent");
+                report::node(node.name, b"nothing was sent, it has no address");
             }
         }
         outcome
     }
 }
 
-const NO_MEMORY: &[u8] = b"the kernel has no memory for this";
+const NO_MEMORY: &[u8] = b"no memory";
 
-/// Adds an address to a node, unless it has it already.
+/// Says what became of a message.
 #[inline(never)]
-fn learn(
-    targets: &mut Table<'_, Target>,
-    options: &Options<'_>,
-    (node, found, turn): (usize, &mut bool, Turn),
-    address: Address,
-    now: Millis,
-) {
-    if !options.family.has(address.as_v4().is_none()) {
-        return;
+fn tell(name: &[u8], address: &Address, result: Result<(), Errno>) {
+    let mut line = Line::new();
+    line.text(name)
+        .text(b" (")
+        .address(address)
+        .text(b"): message ");
+    match result {
+        Ok(()) => line.text(b"sent"),
+        Err(error) => line.text(b"not sent: ").error(error),
     }
-    *found = true;
-    for target in targets.iter() {
-        if target.node == node && target.address == address {
-            return;
-        }
-    }
-    let turn = turn.afresh(now);
-    add_target(
-        targets,
-        Target {
-            address,
-            node,
-            turn,
-            trouble: None,
-        },
-    );
-}
-
-#[inline(never)]
-fn add_target(targets: &mut Table<'_, Target>, target: Target) {
-    if targets.push(&target).is_none() {
-        report::node(b"an address", NO_MEMORY);
-    }
+    .say();
 }

@@ -84,15 +84,26 @@ impl<'t> Iterator for Words<'t> {
     }
 }
 
+/// The value of a digit, for decimal and hexadecimal numbers and what lies between; 16 or more when it
+/// is none.
+pub fn digit(byte: u8) -> u32 {
+    match byte {
+        b'0'..=b'9' => u32::from(byte.wrapping_sub(b'0')),
+        // Letters, in lower case; what lies before `a` wraps around.
+        _ => u32::from((byte | 0x20).wrapping_sub(b'a')).wrapping_add(10),
+    }
+}
+
 /// Reads digits up to what is none. Gives the number, `None` when it has more than 32 bits, and
 /// what follows the digits.
 #[inline(never)]
 pub fn leading_number(mut text: &[u8], radix: u32) -> (Option<u32>, &[u8]) {
     let mut number = 0u64;
     while let [first, rest @ ..] = text {
-        let Some(digit) = char::from(*first).to_digit(radix) else {
+        let digit = digit(*first);
+        if digit >= radix {
             break;
-        };
+        }
         // Once it is too large it stays so.
         number = number
             .wrapping_mul(radix.into())

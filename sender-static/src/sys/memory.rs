@@ -1,6 +1,7 @@
 //! Memory: the command line as the kernel left it, and tables that grow without an allocator.
 
 use core::ffi::{CStr, c_char};
+use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
 use core::slice;
@@ -26,9 +27,8 @@ impl Arguments {
         let named = unsafe { *stack } > 0;
         // SAFETY: the list with its null pointer follows the count; the program's name is in it
         // unless the list is empty.
-        Self {
-            next: unsafe { stack.add(1 + usize::from(named)) }.cast(),
-        }
+        let next = unsafe { stack.add(1 + usize::from(named)) }.cast();
+        Self { next }
     }
 }
 
@@ -67,67 +67,96 @@ pub(super) fn pages(bytes: usize) -> Option<*mut u8> {
 /// it, so that the first entries cost no system call and the number of nodes has no limit.
 #[derive(Debug)]
 pub struct Table<'a, T: Copy> {
-    slots: &'a mut [MaybeUninit<T>],
+    bytes: Bytes,
+    storage: PhantomData<&'a mut [MaybeUninit<T>]>,
+}
+
+/// Entries of any type: where they are, and how many bytes of how many are used.
+#[derive(Debug)]
+struct Bytes {
+    start: *mut u8,
     used: usize,
+    room: usize,
+}
+
+impl Bytes {
+    /// Adds a copy of `size` bytes.
+    ///
+    /// # Safety
+    /// `entry` must be valid for `size` bytes.
+    #[inline(never)]
+    unsafe fn push(&mut self, entry: *const u8, size: usize) -> Option<()> {
+        let used = self.used.wrapping_add(size);
+        if used > self.room {
+            // What is left behind is not given back: all of it together is smaller than what is
+            // in use.
+            let room = self.room.saturating_mul(2).max(4096);
+            let start = pages(room)?;
+            let mut at = 0usize;
+            while at < self.used {
+                // Volatile, or this would become the program's only call of memcpy.
+                // SAFETY: the old bytes are ours, the new ones a mapping of their own that is larger.
+                unsafe {
+                    start
+                        .add(at)
+                        .write_volatile(self.start.add(at).read_volatile())
+                };
+                at = at.wrapping_add(1);
+            }
+            (self.start, self.room) = (start, room);
+        }
+        // SAFETY: there is room for `size` bytes behind those in use; `entry` lies elsewhere, since
+        // nobody else may refer to ours.
+        unsafe {
+            self.start
+                .add(self.used)
+                .copy_from_nonoverlapping(entry, size)
+        };
+        self.used = used;
+        Some(())
+    }
 }
 
 impl<'a, T: Copy> Table<'a, T> {
-    /// An empty list over `slots`.
+    /// An empty list over `slots`. An entry has at most 4096 bytes.
     pub fn new(slots: &'a mut [MaybeUninit<T>]) -> Self {
-        Self { slots, used: 0 }
-    }
-
-    /// Adds one entry at the end.
-    ///
-    /// `None` when the kernel has no memory for it.
-    #[inline(never)]
-    pub fn push(&mut self, entry: &T) -> Option<()> {
-        if self.used == self.slots.len() && !self.grow() {
-            return None;
+        const { assert!(size_of::<T>() > 0 && size_of::<T>() <= 4096) };
+        let (start, room) = (slots.as_mut_ptr().cast(), size_of_val(slots));
+        Self {
+            bytes: Bytes {
+                start,
+                used: 0,
+                room,
+            },
+            storage: PhantomData,
         }
-        self.slots.get_mut(self.used)?.write(*entry);
-        self.used = self.used.wrapping_add(1);
-        Some(())
     }
 
-    fn grow(&mut self) -> bool {
-        let room = self.slots.len().saturating_mul(2).max(64);
-        let bytes = room.saturating_mul(size_of::<T>());
-        // SAFETY: the slots are ours to read.
-        let moved = unsafe { moved(self.slots.as_ptr().cast(), size_of_val(self.slots), bytes) };
-        let Some(start) = moved else { return false };
-        // SAFETY: the mapping is new, large enough, aligned to a page, never given back, and any
-        // bytes will do for `MaybeUninit`.
-        self.slots = unsafe { slice::from_raw_parts_mut(start.cast::<MaybeUninit<T>>(), room) };
-        true
+    /// Adds one entry at the end. `None` when the kernel has no memory for it.
+    pub fn push(&mut self, entry: &T) -> Option<()> {
+        // SAFETY: a reference is valid for its size. Slots and pages are aligned for `T`, and only
+        // whole entries are ever added.
+        unsafe { self.bytes.push((&raw const *entry).cast(), size_of::<T>()) }
     }
-}
 
-/// New pages that begin with a copy of the old. The old space is not given back: all that is left
-/// behind is together smaller than what is in use.
-///
-/// # Safety
-/// `old` must be valid for `used` bytes, and `room` at least as much.
-unsafe fn moved(old: *const u8, used: usize, room: usize) -> Option<*mut u8> {
-    let start = pages(room)?;
-    // SAFETY: the caller vouches for the old bytes; the new ones are a mapping of their own.
-    unsafe { start.copy_from_nonoverlapping(old, used) };
-    Some(start)
+    fn count(&self) -> usize {
+        self.bytes.used.checked_div(size_of::<T>()).unwrap_or(0)
+    }
 }
 
 impl<T: Copy> Deref for Table<'_, T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        // SAFETY: `push` has written the first `used` slots, and there are at least that many.
-        unsafe { slice::from_raw_parts(self.slots.as_ptr().cast(), self.used) }
+        // SAFETY: `push` has written that many entries.
+        unsafe { slice::from_raw_parts(self.bytes.start.cast(), self.count()) }
     }
 }
 
 impl<T: Copy> DerefMut for Table<'_, T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: `push` has written the first `used` slots, and there are at least that many.
-        unsafe { slice::from_raw_parts_mut(self.slots.as_mut_ptr().cast(), self.used) }
+        // SAFETY: `push` has written that many entries, and they are borrowed as a whole.
+        unsafe { slice::from_raw_parts_mut(self.bytes.start.cast(), self.count()) }
     }
 }
 

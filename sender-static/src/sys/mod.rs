@@ -128,19 +128,13 @@ impl Waiting {
     }
 }
 
-/// Waits until one of them happens or `limit` has passed; `None` waits for ever.
-pub fn wait(waiting: &mut [Waiting], limit: Option<Millis>) {
-    let time = limit.map(|Millis(ms)| [ms / 1000, (ms % 1000).wrapping_mul(1_000_000)]);
-    let time = time.as_ref().map_or(0, |time| time.as_ptr() as usize);
-    // SAFETY: `waiting` is that many `struct pollfd`, `time` nothing or a `timespec` that outlives
-    // the call.
+/// Waits until one of them happens or `limit` has passed.
+pub fn wait(waiting: &mut [Waiting], Millis(limit): Millis) {
+    let time = [limit / 1000, (limit % 1000).wrapping_mul(1_000_000)];
+    let (first, count) = (waiting.as_mut_ptr() as usize, waiting.len());
+    // SAFETY: `waiting` is that many `struct pollfd`, `time` is a `timespec`; no signal mask.
     unsafe {
-        let _ = call3(
-            number::PPOLL,
-            waiting.as_mut_ptr() as usize,
-            waiting.len(),
-            time,
-        );
+        let _ = call3(number::PPOLL, first, count, (&raw const time) as usize);
     }
 }
 
@@ -153,7 +147,7 @@ pub fn complain(text: &[u8]) -> bool {
         events: Waiting::POLLOUT,
         happened: 0,
     }];
-    wait(&mut ready, Some(Millis(0)));
+    wait(&mut ready, Millis(0));
     let [ready] = ready;
     survive_closed_pipes();
     ready.happened == Waiting::POLLOUT && write(STDERR, text).is_ok()
