@@ -23,6 +23,9 @@ pub enum AddressError {
     /// `0.0.0.0` or `::`.
     #[error("{0} is no node's address but stands for any")]
     Unspecified(IpAddr),
+    /// What `getaddrinfo(3)` makes of a name that is a small number.
+    #[error("{0} is no node's address: nothing in 0.0.0.0/8 is")]
+    ThisNetwork(IpAddr),
     /// Datagrams never come from such an address.
     #[error("{0} is a multicast address; a node's own address is needed")]
     Multicast(IpAddr),
@@ -58,6 +61,9 @@ impl Address {
         match folded.ip {
             ip if ip.is_unspecified() => Err(AddressError::Unspecified(ip)),
             ip if ip.is_multicast() => Err(AddressError::Multicast(ip)),
+            IpAddr::V4(v4) if v4.octets().first() == Some(&0) => {
+                Err(AddressError::ThisNetwork(folded.ip))
+            }
             IpAddr::V4(v4) if v4.is_broadcast() => Err(AddressError::Broadcast(folded.ip)),
             IpAddr::V6(v6) if v6.is_unicast_link_local() && folded.zone == 0 => {
                 Err(AddressError::ZoneMissing(v6))
@@ -146,6 +152,7 @@ mod tests {
             ("0.0.0.0:0", "stands for any"),
             ("[::]:0", "stands for any"),
             ("[::ffff:0.0.0.0]:0", "stands for any"),
+            ("0.0.28.242:0", "nothing in 0.0.0.0/8"),
             ("224.0.0.1:0", "multicast"),
             ("[ff02::1%2]:0", "multicast"),
             ("255.255.255.255:0", "broadcast"),

@@ -11,6 +11,7 @@ use nix::sys::socket::{
     getsockname, recvmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
+use socket2::SockRef;
 use thiserror::Error;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -101,6 +102,9 @@ fn new_socket(port: u16) -> nix::Result<OwnedFd> {
 fn prepare(fd: &OwnedFd) -> nix::Result<()> {
     // Before binding: no datagram may come in without a stamp.
     setsockopt(fd, sockopt::ReceiveTimestampns, &true)?;
+    // An IPv6 socket hears IPv4 multicast only when told so (`ip(7)`); one on a host without IPv4
+    // has none to hear.
+    let _ = SockRef::from(fd).set_multicast_all_v4(true);
     // Beyond the host's limit only with CAP_NET_ADMIN; a smaller queue is no reason to stop.
     let _ = setsockopt(fd, sockopt::RcvBufForce, &QUEUE)
         .or_else(|_| setsockopt(fd, sockopt::RcvBuf, &QUEUE));

@@ -129,6 +129,7 @@ mod tests {
     use super::*;
     use crate::nodes::Known;
     use fence_kdump_core::{ByteOrder, DecodeError};
+    use proptest::prelude::*;
 
     fn s(seconds: u64) -> Instant {
         Instant::from_nanos(seconds * 1_000_000_000)
@@ -209,5 +210,65 @@ mod tests {
             asked.standing(s(113)),
             Standing::InCrashKernel { .. }
         ));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Hear { end: u8, second: u64, valid: bool },
+        Learn { name: &'static str, ends: Vec<u8> },
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        let hear = (1u8..6, 90u64..170, any::<bool>());
+        let names = prop_oneof![Just("a"), Just("a2"), Just("b")];
+        let learn = (names, prop::collection::vec(1u8..6, 0..3));
+        prop_oneof![
+            hear.prop_map(|(end, second, valid)| Step::Hear { end, second, valid }),
+            learn.prop_map(|(name, ends)| Step::Learn { name, ends }),
+        ]
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: nobody is taken to be in its crash kernel without a valid
+        /// message, between the start and now, from an address that counts now.
+        #[test]
+        fn no_success_without_a_message(
+            steps in prop::collection::vec(any_step(), 0..20),
+            port in prop::option::of(Just("b")),
+            now in 100u64..170,
+        ) {
+            let names = ["a".to_owned(), "a2".to_owned()];
+            let mut asked = Inquiry::new(Node::new(&names, port), s(100), s(160));
+            let mut said = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Hear { end, second, valid } => {
+                        let from = format!("10.0.0.{end}");
+                        let mut datagram = message(&from, second);
+                        if !valid {
+                            datagram.said = Err(DecodeError::Truncated { len: 7 });
+                        }
+                        said.push((datagram.from, second, valid));
+                        asked.hear(&datagram);
+                    }
+                    Step::Learn { name, ends } => {
+                        let at = ends.iter().map(|end| format!("10.0.0.{end}").parse().unwrap());
+                        let known = match at.collect::<Vec<_>>() {
+                            none if none.is_empty() => Known::Failed("none".to_owned()),
+                            some => Known::At(some),
+                        };
+                        asked.learn(|node| node.learn(name, &known));
+                    }
+                }
+            }
+            if let Standing::InCrashKernel { from, .. } = asked.standing(s(now)) {
+                prop_assert!(now < 160);
+                prop_assert!(asked.believed().addresses.contains(&from));
+                let spoke = said.iter().any(|&(address, second, valid)| {
+                    address == from && valid && (100..=now).contains(&second)
+                });
+                prop_assert!(spoke, "nobody spoke from {}", from);
+            }
+        }
     }
 }
