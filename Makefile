@@ -18,7 +18,10 @@ CARGO := cargo
 FOREIGN := aarch64-unknown-linux-musl s390x-unknown-linux-gnu powerpc64le-unknown-linux-gnu \
            x86_64-unknown-linux-musl
 
-.PHONY: demo test vm bench fuzz dist senders header prepare check unit e2e clean
+help:
+	@sed -n '3,/^$$/s/^#  *//p' Makefile
+
+.PHONY: help demo test vm bench fuzz dist senders header prepare check unit e2e clean
 .DELETE_ON_ERROR:
 
 demo: agent-and-sender

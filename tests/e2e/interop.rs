@@ -288,7 +288,7 @@ fn our_agent_hears_big_endian() {
 /// Our senders for other machines, under qemu-user: the s390x one speaks big-endian.
 #[test]
 fn senders_of_other_machines_are_heard() {
-    if !requires(&[&NEEDS[..], &[Need::QemuUser]].concat()) {
+    if !requires(&[&NEEDS[..], &[Need::QemuUser, Need::Senders]].concat()) {
         return;
     }
     let machines = [
@@ -296,13 +296,8 @@ fn senders_of_other_machines_are_heard() {
         ("aarch64", "aarch64", LITTLE),
         ("powerpc64le", "ppc64le", LITTLE),
     ];
-    let mut tried = 0;
     for (machine, emulator, bytes) in machines {
-        let Some(sender) = programs::sender_for(machine) else {
-            println!("{machine}: not built (its Rust target is not installed)");
-            continue;
-        };
-        tried += 1;
+        let sender = programs::sender_for(machine);
         let net = Cluster::new(2);
         let says = || {
             Run::new(format!("qemu-{emulator}-static"))
@@ -326,5 +321,4 @@ fn senders_of_other_machines_are_heard() {
             let _ = agent.wait_for(LIMIT).expect_success();
         }
     }
-    println!("{tried} of {} machines tried", machines.len());
 }

@@ -1,6 +1,6 @@
 //! What a test needs of the machine, and what happens when it is not there.
 
-use crate::programs::{find_stock_agent, find_stock_sender, system};
+use crate::programs::{FOREIGN, find_sender_for, find_stock_agent, find_stock_sender, system};
 use std::io::Write as _;
 use std::{env, io};
 
@@ -26,6 +26,8 @@ pub enum Need {
     Qemu,
     /// `qemu-s390x-static` and its brothers.
     QemuUser,
+    /// The senders for other machines, built by `make senders`.
+    Senders,
     /// `valgrind`.
     Valgrind,
     /// `strace`.
@@ -52,6 +54,7 @@ impl Need {
             Need::Crmsh => "crmsh",
             Need::Qemu => "qemu",
             Need::QemuUser => "qemu-user",
+            Need::Senders => "senders",
             Need::Valgrind => "valgrind",
             Need::Strace => "strace",
             Need::Xmllint => "xmllint",
@@ -72,6 +75,7 @@ impl Need {
             Need::Crmsh => "install crmsh",
             Need::Qemu => "install qemu-system-x86 and cpio",
             Need::QemuUser => "install qemu-user-static",
+            Need::Senders => "add the Rust targets that 'make senders' names, then run it",
             Need::Valgrind => "install valgrind",
             Need::Strace => "install strace",
             Need::Xmllint => "install libxml2-utils",
@@ -92,6 +96,7 @@ impl Need {
             Need::Crmsh => all(&["crm"]),
             Need::Qemu => all(&["qemu-system-x86_64", "cpio"]),
             Need::QemuUser => all(&["qemu-s390x-static"]),
+            Need::Senders => FOREIGN.iter().all(|machine| find_sender_for(machine).is_some()),
             Need::Valgrind => all(&["valgrind"]),
             Need::Strace => all(&["strace"]),
             Need::Xmllint => all(&["xmllint"]),
@@ -113,7 +118,8 @@ impl Need {
 pub fn requires(needs: &[Need]) -> bool {
     let agreed = env::var("FENCE_KDUMP_SKIP").unwrap_or_default();
     let agreed: Vec<&str> = agreed.split([',', ' ']).collect();
-    if let Some(need) = needs.iter().find(|need| !need.is_met()) {
+    let missing = |need: &&Need| agreed.contains(&need.name()) || !need.is_met();
+    if let Some(need) = needs.iter().find(missing) {
         assert!(
             agreed.contains(&need.name()) && env::var("CI").as_deref() != Ok("true"),
             "{}: missing; {} (or run 'tests/prepare')",

@@ -44,11 +44,21 @@ pub fn ours(name: &str) -> PathBuf {
     path
 }
 
-/// Our sender built for another architecture (`s390x`, `aarch64`, `powerpc64le`), found as
-/// `<dist>/<arch>/fence_kdump_send`; `None` when this build has none.
+/// The machines other than this one whose crash kernels run our sender.
+pub const FOREIGN: [&str; 3] = ["aarch64", "powerpc64le", "s390x"];
+
+/// Our sender built for another machine, one of [`FOREIGN`].
+///
+/// # Panics
+/// When it has not been built; [`crate::Need::Senders`] asks first.
 #[must_use]
-pub fn sender_for(arch: &str) -> Option<PathBuf> {
-    Some(dist().join(arch).join("fence_kdump_send")).filter(|path| path.is_file())
+pub fn sender_for(machine: &str) -> PathBuf {
+    find_sender_for(machine)
+        .unwrap_or_else(|| panic!("{machine}: no sender in {}: 'make senders'", dist().display()))
+}
+
+pub(crate) fn find_sender_for(machine: &str) -> Option<PathBuf> {
+    Some(dist().join(machine).join("fence_kdump_send")).filter(|path| path.is_file())
 }
 
 /// The stock agent.
