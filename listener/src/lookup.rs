@@ -29,8 +29,9 @@ pub struct Found {
     pub remarks: Vec<String>,
 }
 
-/// Looks `name` up: all its addresses of `family`, in the syntax of `getaddrinfo(3)` (`127.1`,
-/// `fe80::1%eth0`, names). Blocks for as long as the resolver does.
+/// Looks `name` up: all its addresses, in the syntax of `getaddrinfo(3)` (`127.1`, `fe80::1%eth0`,
+/// names). Blocks for as long as the resolver does. That none is of `family` is only remarked: whose
+/// addresses they are matters also where they do not count (see [`crate::nodes`]).
 #[must_use]
 pub fn look_up(name: &str, family: Family) -> Found {
     let mut addresses = Vec::new();
@@ -40,7 +41,6 @@ pub fn look_up(name: &str, family: Family) -> Found {
         Ok(found) => {
             for found in found {
                 match Address::of_node(found) {
-                    Ok(address) if !counts(address, family) => {}
                     Ok(address) if addresses.contains(&address) => {}
                     Ok(address) => addresses.push(address),
                     Err(refused) => remarks.push(format!("{name}: {refused}")),
@@ -52,12 +52,11 @@ pub fn look_up(name: &str, family: Family) -> Found {
     remarks.dedup();
     let known = if addresses.is_empty() {
         let why = error.or_else(|| remarks.pop());
-        Known::Failed(why.unwrap_or_else(|| match family {
-            Family::Any => "no address".to_owned(),
-            Family::Ipv4 => "no IPv4 address, and family=ipv4".to_owned(),
-            Family::Ipv6 => "no IPv6 address, and family=ipv6".to_owned(),
-        }))
+        Known::Failed(why.unwrap_or_else(|| "no address".to_owned()))
     } else {
+        if !addresses.iter().any(|&address| family.counts(address)) {
+            remarks.push(format!("{name}: no {family} address, and only those count"));
+        }
         Known::At(addresses)
     };
     Found {
@@ -72,13 +71,6 @@ fn readable(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit("information: ").next().unwrap_or_default();
     text.to_owned()
-}
-
-fn counts(address: Address, family: Family) -> bool {
-    match (family, address.ip()) {
-        (Family::Any, _) | (Family::Ipv4, IpAddr::V4(_)) | (Family::Ipv6, IpAddr::V6(_)) => true,
-        (Family::Ipv4, IpAddr::V6(_)) | (Family::Ipv6, IpAddr::V4(_)) => false,
-    }
 }
 
 /// Whether `name` is an address, so that looking it up takes no time and always tells the same. One
@@ -183,9 +175,15 @@ mod tests {
             Ok(vec!["fe80::1%1".into()])
         );
         assert_eq!(addresses("::1", Family::Ipv6), Ok(vec!["::1".into()]));
+        let other_family = look_up("::1", Family::Ipv4);
+        assert!(matches!(other_family.known, Known::At(_)));
+        assert!(
+            other_family
+                .remarks
+                .iter()
+                .any(|why| why.contains("no IPv4 address"))
+        );
         for (name, family, why) in [
-            ("::1", Family::Ipv4, "no IPv4 address"),
-            ("127.0.0.1", Family::Ipv6, "no IPv6 address"),
             ("fe80::1", Family::Any, "fe80::1%eth0"),
             ("224.0.0.1", Family::Any, "multicast"),
             ("nosuchname.invalid", Family::Any, ""),

@@ -10,10 +10,14 @@
 //! | does not resolve | those of `nodename`; told as a warning |
 //! | is one of the names, or shares an address with one | those of `nodename` and of `port` |
 //! | shares nothing with any of them | those of `port` alone; told as a warning |
+//!
+//! Of these, only the addresses of the configured family count; but to tell whether two names are one
+//! node, all of them matter.
 
 use std::collections::BTreeSet;
 
 use crate::address::Address;
+use crate::options::Family;
 
 /// What is known of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +44,7 @@ pub struct Name {
 pub struct Node {
     nodename: Vec<Name>,
     port: Option<Name>,
+    family: Family,
 }
 
 /// Why the addresses that count are those that count.
@@ -67,7 +72,7 @@ pub struct Believed {
 impl Node {
     /// Nothing is known yet of the names.
     #[must_use]
-    pub fn new(nodename: &[String], port: Option<&str>) -> Self {
+    pub fn new(nodename: &[String], port: Option<&str>, family: Family) -> Self {
         let pending = |text: &str| Name {
             text: text.to_owned(),
             known: Known::Pending,
@@ -75,6 +80,7 @@ impl Node {
         Self {
             nodename: nodename.iter().map(|text| pending(text)).collect(),
             port: port.map(pending),
+            family,
         }
     }
 
@@ -105,6 +111,13 @@ impl Node {
     /// Whose message counts, by what is known now.
     #[must_use]
     pub fn believed(&self) -> Believed {
+        let mut believed = self.believed_of_any_family();
+        let family = self.family;
+        believed.addresses.retain(|&address| family.counts(address));
+        believed
+    }
+
+    fn believed_of_any_family(&self) -> Believed {
         let addresses_of = |name: &Name| match &name.known {
             Known::At(addresses) => addresses.clone(),
             Known::Pending | Known::Failed(_) => Vec::new(),
@@ -197,6 +210,7 @@ mod tests {
         Node {
             nodename: nodename.iter().map(name).collect(),
             port: port.as_ref().map(name),
+            family: Family::Any,
         }
     }
 
@@ -266,6 +280,17 @@ mod tests {
             Rule::PortAlone,
             &["127.0.0.4"],
         );
+    }
+
+    #[test]
+    fn an_address_that_does_not_count_still_tells_nodes_apart() {
+        let names = [("a", at(&["fd00::1", "10.0.0.1"]))];
+        let mut other = node(&names, Some(("b", at(&["10.0.0.2"]))));
+        other.family = Family::Ipv6;
+        check(&other, Rule::PortAlone, &[]);
+        let mut same = node(&names, Some(("a1", at(&["10.0.0.1"]))));
+        same.family = Family::Ipv6;
+        check(&same, Rule::AllNames, &["fd00::1"]);
     }
 
     #[test]

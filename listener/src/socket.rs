@@ -13,13 +13,12 @@ use nix::sys::socket::{
 use nix::sys::time::TimeSpec;
 use socket2::SockRef;
 use thiserror::Error;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::address::Address;
 use crate::clock::Reading;
 use crate::dating::Dating;
-use crate::sys::watch;
+use crate::sys::{attempt, watch};
 
 /// Room for the largest datagram that UDP has, so that none is cut and a message with more behind it
 /// is never taken for a message.
@@ -180,13 +179,14 @@ impl Port {
     /// # Errors
     /// When the kernel reports an error of the socket; reading may go on afterwards.
     pub fn read(&mut self, mut take: impl FnMut(Datagram)) -> io::Result<Queue> {
+        let mut reading = Reading::take();
         for _ in 0..BATCH {
-            let before = Reading::take();
             let buffer = &mut self.buffer;
-            let received = self.fd.try_io(Interest::READABLE, |fd| receive(fd, buffer));
+            let received = attempt(&self.fd, |fd| receive(fd, buffer));
             match received {
                 Ok(Received { from, stamp, said }) => {
-                    let received_at = self.dating.date(stamp, Reading::take());
+                    reading = Reading::take();
+                    let received_at = self.dating.date(stamp, reading);
                     // Only IP sockets come here, and they always name their source.
                     let Some(from) = from.map(Address::of_source) else {
                         continue;
@@ -198,7 +198,7 @@ impl Port {
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.dating.emptied(before);
+                    self.dating.emptied(reading);
                     return Ok(Queue::Empty);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -308,6 +308,22 @@ mod tests {
             too_long.said,
             Err(DecodeError::TrailingBytes { extra: 59_992 })
         );
+    }
+
+    /// A queue that nobody has told of yet is not empty.
+    #[tokio::test]
+    async fn what_has_just_come_is_there() {
+        let mut port = Port::open(0).unwrap();
+        let v4 = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let hello = encode(ByteOrder::NATIVE);
+        for _ in 0..3 {
+            v4.send_to(&hello, ("127.0.0.1", port_of(&port))).unwrap();
+            let sent = clock::now();
+            let mut heard = Vec::new();
+            let queue = port.read(|datagram| heard.push(datagram)).unwrap();
+            assert_eq!((heard.len(), queue), (1, Queue::Empty));
+            assert!(heard.iter().all(|datagram| datagram.received_at <= sent));
+        }
     }
 
     #[tokio::test]

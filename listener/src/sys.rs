@@ -29,3 +29,26 @@ pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // `AsyncFd` owns the `OwnedFd`.
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
 }
+
+/// Does `operation` now, whether or not the runtime has been told yet that there is something to read.
+///
+/// [`AsyncFd::try_io`] alone answers `WouldBlock` without asking the kernel when it has not; taking that
+/// for an empty queue would make what is in it younger than it is.
+///
+/// # Errors
+/// Those of `operation`.
+pub(crate) fn attempt<T>(
+    fd: &AsyncFd<OwnedFd>,
+    mut operation: impl FnMut(&OwnedFd) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut asked = false;
+    let answer = fd.try_io(Interest::READABLE, |fd| {
+        asked = true;
+        operation(fd)
+    });
+    if asked {
+        answer
+    } else {
+        operation(fd.get_ref())
+    }
+}

@@ -90,7 +90,7 @@ const CASES: [(&str, &str, bool, &str); 17] = [
         "nodename=a\nfamily=ipv6",
         "127.0.0.11",
         false,
-        "no IPv6 address, and family=ipv6",
+        "no IPv6 address, and only those count",
     ),
     ("nodename=::ffff:127.0.0.11", "127.0.0.11", true, ""),
     (

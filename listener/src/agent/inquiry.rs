@@ -128,6 +128,7 @@ impl Inquiry {
 mod tests {
     use super::*;
     use crate::nodes::Known;
+    use crate::options::Family;
     use fence_kdump_core::{ByteOrder, DecodeError};
     use proptest::prelude::*;
 
@@ -149,7 +150,7 @@ mod tests {
 
     fn inquiry(nodename: &[&str], port: Option<&str>) -> Inquiry {
         let names: Vec<_> = nodename.iter().map(|&name| name.to_owned()).collect();
-        let mut inquiry = Inquiry::new(Node::new(&names, port), s(100), s(160));
+        let mut inquiry = Inquiry::new(Node::new(&names, port, Family::Any), s(100), s(160));
         inquiry.learn(|node| node.learn("a", &at("10.0.0.1")));
         inquiry
     }
@@ -238,7 +239,7 @@ mod tests {
             now in 100u64..170,
         ) {
             let names = ["a".to_owned(), "a2".to_owned()];
-            let mut asked = Inquiry::new(Node::new(&names, port), s(100), s(160));
+            let mut asked = Inquiry::new(Node::new(&names, port, Family::Any), s(100), s(160));
             let mut said = Vec::new();
             for step in steps {
                 match step {

@@ -35,7 +35,11 @@ struct Wait<'a> {
 
 /// Waits until the node of `settings` is known to be in its crash kernel, at most until `deadline`.
 pub fn off(settings: &Settings, started: Instant, deadline: Instant, voice: &Voice) -> Ending {
-    let node = Node::new(&settings.nodename, settings.port.as_deref());
+    let node = Node::new(
+        &settings.nodename,
+        settings.port.as_deref(),
+        settings.family,
+    );
     if node.names().next().is_none() {
         voice.say(
             Weight::Error,

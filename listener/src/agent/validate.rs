@@ -27,7 +27,11 @@ pub fn validate_all(settings: &Settings, deadline: Instant, voice: &Voice) -> En
 }
 
 fn names(settings: &Settings, deadline: Instant, voice: &Voice) -> bool {
-    let mut node = Node::new(&settings.nodename, settings.port.as_deref());
+    let mut node = Node::new(
+        &settings.nodename,
+        settings.port.as_deref(),
+        settings.family,
+    );
     let mut names: Vec<String> = node.names().map(|name| name.text.clone()).collect();
     names.sort();
     names.dedup();

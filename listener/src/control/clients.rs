@@ -197,12 +197,12 @@ impl Clients {
         waiting.map(|(&id, _)| id).collect()
     }
 
-    /// Tells everybody who asked about `from`.
-    pub fn tell(&mut self, from: Address, reply: &Reply) {
+    /// Tells everybody who asked about `from`; `reply` is made only when somebody did.
+    pub fn tell(&mut self, from: Address, reply: impl FnOnce() -> Reply) {
         let Some(ids) = self.asked.get(&from) else {
             return;
         };
-        let bytes = packet::write(reply);
+        let bytes = packet::write(&reply());
         for id in ids.clone() {
             self.send(id, &bytes, None);
         }

@@ -6,7 +6,6 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use fence_kdump_core::Instant;
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant as Timer, sleep, sleep_until};
 
@@ -18,7 +17,7 @@ use crate::address::Address;
 use crate::clock::{self, Reading};
 use crate::line::{News, Notice};
 use crate::socket::{BATCH, Datagram, Port, PortError, Queue};
-use crate::sys::watch;
+use crate::sys::{attempt, watch};
 
 /// How long after a failure the port is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -233,7 +232,7 @@ impl Holder {
             return;
         };
         for _ in 0..BATCH {
-            match listener.try_io(Interest::READABLE, seat::accept) {
+            match attempt(listener, seat::accept) {
                 Ok((fd, peer)) => self.clients.welcome(fd, peer),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(error) => {
@@ -319,8 +318,9 @@ impl Holder {
         let read = port.read(|datagram| {
             if let Ok(message) = &datagram.said {
                 recent.remember(datagram.from, datagram.received_at, *message);
-                let heard = Reply::heard(datagram.from, datagram.received_at, message);
-                clients.tell(datagram.from, &heard);
+                clients.tell(datagram.from, || {
+                    Reply::heard(datagram.from, datagram.received_at, message)
+                });
             }
             news.push_back(News::Datagram(datagram));
         });

@@ -242,3 +242,75 @@ impl Waiter {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fence_kdump_core::{ByteOrder, Message};
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
+    /// A waiter, and its holder's end of the line.
+    fn pair() -> (Waiter, OwnedFd) {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
+        (Waiter::new(ours, Peer::UNKNOWN, None).unwrap(), theirs)
+    }
+
+    fn say(holder: &OwnedFd, reply: &Reply) {
+        seat::send(holder, &packet::write(reply), None).unwrap();
+    }
+
+    fn welcome(now: u64) -> Reply {
+        Reply::Welcome {
+            pid: 1,
+            now,
+            listening: true,
+            served: 1,
+        }
+    }
+
+    fn heard(at: u64) -> Reply {
+        let from: Address = "10.0.0.1".parse().unwrap();
+        Reply::heard(from, Instant::from_nanos(at), &Message::v1(ByteOrder::Big))
+    }
+
+    #[tokio::test]
+    async fn a_holder_of_another_time_is_not_believed() {
+        for wrong in [0, u64::MAX] {
+            let (mut waiter, holder) = pair();
+            say(&holder, &heard(clock::now().as_nanos()));
+            say(&holder, &welcome(wrong));
+            assert!(matches!(waiter.next().await, Told::OtherClock), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_the_end_is_heard() {
+        let (mut waiter, holder) = pair();
+        say(&holder, &welcome(clock::now().as_nanos()));
+        say(&holder, &heard(5));
+        // The holder ends without having read what the waiter said: the kernel tells that first.
+        drop(holder);
+        assert!(matches!(waiter.next().await, Told::Holder { .. }));
+        assert!(matches!(waiter.next().await, Told::Heard(_)));
+        assert!(matches!(waiter.next().await, Told::Gone));
+    }
+
+    #[tokio::test]
+    async fn a_holder_that_does_not_answer_hangs_until_it_does() {
+        let (mut waiter, holder) = pair();
+        say(&holder, &welcome(clock::now().as_nanos()));
+        assert!(matches!(waiter.next().await, Told::Holder { .. }));
+        assert!(matches!(waiter.next().await, Told::Hangs));
+        say(&holder, &Reply::Pong { served: 3 });
+        assert!(matches!(waiter.next().await, Told::Answers));
+    }
+
+    #[tokio::test]
+    async fn nonsense_ends_it() {
+        let (mut waiter, holder) = pair();
+        seat::send(&holder, b"nonsense", None).unwrap();
+        assert!(matches!(waiter.next().await, Told::SentAway));
+    }
+}

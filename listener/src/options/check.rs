@@ -1,8 +1,12 @@
 //! The one place where a value is looked at, whichever way it came.
 
+use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use thiserror::Error;
+
+use crate::address::Address;
 
 use super::{ACTIONS, Kind, MAX_NAMES, Opt};
 
@@ -32,6 +36,27 @@ pub enum Family {
     Ipv4,
     /// Those of IPv6.
     Ipv6,
+}
+
+impl Family {
+    /// Whether `address` is one that counts.
+    #[must_use]
+    pub fn counts(self, address: Address) -> bool {
+        match (self, address.ip()) {
+            (Self::Any, _) | (Self::Ipv4, IpAddr::V4(_)) | (Self::Ipv6, IpAddr::V6(_)) => true,
+            (Self::Ipv4, IpAddr::V6(_)) | (Self::Ipv6, IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "IP",
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
 }
 
 /// What the agent was told, checked.
