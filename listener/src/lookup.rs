@@ -86,7 +86,7 @@ struct Waiting {
     changed: Condvar,
 }
 
-/// Looks up `names`, each again [`AGAIN`] after every failure until it is found. Addresses given by
+/// Looks up `names`, each again two seconds after every failure until it is found. Addresses given by
 /// number are found at once. The threads end with the process, or when nobody listens any more.
 #[must_use]
 pub fn start(names: Vec<String>, family: Family) -> mpsc::UnboundedReceiver<Found> {
