@@ -12,17 +12,13 @@ const COMPILER: [&str; 4] = ["-nostartfiles", "-nostdlib", "-static", "-no-pie"]
 /// The same for a linker that is called directly: it adds nothing of its own.
 const LINKER: [&str; 2] = ["-static", "-no-pie"];
 
-/// What the linker itself is told, and why.
-const LAYOUT: [&str; 6] = [
+/// What the linker itself is told besides what is where (`layout.ld`), and why.
+const LAYOUT: [&str; 4] = [
     // Our own name: the musl target brings a `_start` that wants a libc behind it.
     "--entry=fence_kdump_entry",
     "--gc-sections",
     // A note nobody reads in a crash kernel.
     "--build-id=none",
-    // Nothing is relocated at start, so there is nothing to protect afterwards.
-    "-znorelro",
-    // Headers, code and constants share pages: 12 KiB less in the file.
-    "-znoseparate-code",
     // Unwinding does not exist here; the table to search it with is not needed either.
     "--no-eh-frame-hdr",
 ];
@@ -39,7 +35,6 @@ fn main() {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let direct = linker.ends_with("lld") || linker == "ld" || linker.ends_with("-ld");
-    // What is to be left out, see there.
     let script = format!("--script={}/layout.ld", env!("CARGO_MANIFEST_DIR"));
     let layout = LAYOUT.into_iter().chain([script.as_str()]);
     if direct {

@@ -6,7 +6,7 @@
 //! to speak over a typing error would cost the fence it is there for. What was ignored is told.
 
 use crate::address::Zone;
-use crate::schedule::{BURST, Burst, Cadence, Millis};
+use crate::schedule::{Burst, Cadence, Millis};
 use crate::text::{digit, leading_number, pieces, which};
 
 /// Which addresses are used.
@@ -31,6 +31,9 @@ impl Family {
     }
 }
 
+/// What `--burst` is when nobody says otherwise.
+pub const BURST: &[u8] = b"0,0.2,0.5,1,2";
+
 /// What the command line asks for, nodes aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
@@ -45,24 +48,32 @@ pub struct Options<'a> {
     pub verbose: u8,
     /// TTL of IPv4, hop limit of IPv6, 1 to 255; 0 for the kernel's choice.
     pub hops: u8,
-    /// The interface that everything leaves through.
-    pub device: Option<&'a [u8]>,
+    /// The interface that everything leaves through; empty for the one that the route names.
+    pub device: &'a [u8],
 }
 
-impl Default for Options<'_> {
-    fn default() -> Self {
+impl Options<'_> {
+    fn new() -> Self {
         Self {
             port: fence_kdump_core::PORT,
             family: Family::Auto,
             cadence: Cadence {
                 interval: Millis::seconds(10),
                 count: 0,
-                burst: Burst::from_slice(&BURST).unwrap_or_default(),
+                burst: Burst::new(),
             },
             verbose: 0,
             hops: 0,
-            device: None,
+            device: &[],
         }
+    }
+}
+
+impl Default for Options<'_> {
+    fn default() -> Self {
+        let mut options = Self::new();
+        let _ = options.take(Name::Burst, BURST);
+        options
     }
 }
 
@@ -183,7 +194,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
         let mut found = Wrong::Unknown;
         let mut last = None;
         for row in &OPTIONS {
-            if row.long().starts_with(given) {
+            if row.0.starts_with(given) {
                 found = Wrong::Ambiguous;
                 if last.replace(row).is_some() {
                     last = None;
@@ -288,16 +299,15 @@ impl<'a> Options<'a> {
     pub fn take(&mut self, name: Name, text: &'a [u8]) -> Option<Understood> {
         let mut understood = Understood::Whole;
         let mut number = 0;
-        let range = match name {
-            Name::Port => 1..=65535,
-            Name::Ttl => 1..=255,
-            Name::Interval => 1..=MOST,
-            Name::Count => 0..=MOST,
-            _ => 0..=0,
+        let most = match name {
+            Name::Port => 65535,
+            Name::Ttl => 255,
+            Name::Interval | Name::Count => MOST,
+            _ => 0,
         };
-        if *range.end() > 0 {
+        if most > 0 {
             (number, understood) = stock_number(text)?;
-            if !range.contains(&number) {
+            if number > most || number == 0 && name != Name::Count {
                 return None;
             }
         }
@@ -309,8 +319,10 @@ impl<'a> Options<'a> {
             Name::Family => self.family = family(text)?,
             Name::Burst => burst(&mut self.cadence.burst, text)?,
             Name::Device => {
-                Zone::new(text)?;
-                self.device = Some(text);
+                if text.is_empty() || text.len() > Zone::LONGEST {
+                    return None;
+                }
+                self.device = text;
             }
             Name::Verbose => match text.first() {
                 None => self.verbose = self.verbose.saturating_add(1),
@@ -362,8 +374,7 @@ fn family(text: &[u8]) -> Option<Family> {
     }
 }
 
-/// Seconds with up to three decimals, at most 3600, in rising order, at most 16 of them; or
-/// `none`.
+/// Seconds with up to three decimals, at most 3600, at most 16 of them; or `none`.
 #[inline(never)]
 fn burst(burst: &mut Burst, text: &[u8]) -> Option<()> {
     burst.clear();
@@ -371,11 +382,7 @@ fn burst(burst: &mut Burst, text: &[u8]) -> Option<()> {
         return Some(());
     }
     for part in pieces(text, b',') {
-        let at = millis(part)?;
-        if burst.last().is_some_and(|last| *last >= at) {
-            return None;
-        }
-        burst.push(at).ok()?;
+        burst.push(millis(part)?).ok()?;
     }
     Some(())
 }

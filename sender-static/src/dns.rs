@@ -44,10 +44,9 @@ pub type Query = Vec<u8, QUERY_MAX>;
 #[inline(never)]
 pub fn query(query: &mut Query, id: u16, [name, domain]: [&[u8]; 2], kind: Kind) -> Option<()> {
     query.clear();
-    let [id_high, id_low] = id.to_be_bytes();
+    put(query, &id.to_be_bytes())?;
     // A standard query, recursion desired, one question; nothing in the other sections.
-    let header = [id_high, id_low, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    put(query, &header)?;
+    put(query, &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
     for part in [name, domain] {
         for label in pieces(part, b'.') {
             if label.len() > 63 {
@@ -253,7 +252,7 @@ mod tests {
         let (meaning, addresses) = reply(packet, query, kind).unwrap();
         assert_eq!(meaning, Meaning::Final);
         let ip = |at: Address| {
-            std::net::Ipv6Addr::from(at.as_v6())
+            std::net::Ipv6Addr::from_octets(at.as_v6().as_flattened().try_into().unwrap())
                 .to_canonical()
                 .to_string()
         };

@@ -35,7 +35,9 @@ mod tests {
 
     fn of(name: &str) -> Vec<String> {
         let text = |address: Address| {
-            let ip = std::net::Ipv6Addr::from(address.as_v6()).to_canonical();
+            let ip =
+                std::net::Ipv6Addr::from_octets(address.as_v6().as_flattened().try_into().unwrap())
+                    .to_canonical();
             let zone = String::from_utf8_lossy(address.zone.text());
             if zone.is_empty() {
                 ip.to_string()

@@ -30,6 +30,20 @@ impl Bits {
         Self(Self::one(server, Kind::A).0 | Self::one(server, Kind::Aaaa).0)
     }
 
+    /// All servers' bits of the families that are not among `family`.
+    const fn without(family: Family) -> Self {
+        match family {
+            Family::Auto => Self::NONE,
+            Family::V4 => Self(0xaaaa),
+            Family::V6 => Self(0x5555),
+        }
+    }
+
+    /// Whether both bits of any one server are set.
+    const fn both(self) -> bool {
+        self.0 & self.0 >> 1 & 0x5555 != 0
+    }
+
     const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
@@ -61,36 +75,33 @@ pub struct Lookup {
     pub id: u16,
     /// Which form of the name is asked for, see [`domain`].
     pub candidate: u8,
-    family: Family,
     attempt: u32,
     waiting: Bits,
     answered: Bits,
+    unwanted: Bits,
     helpful: Bits,
     deadline: Millis,
 }
 
 impl Lookup {
-    /// Begins with the first form of the name.
+    /// Begins with the first form of the name. What is not wanted counts as answered.
+    #[inline(never)]
     pub fn new(id: u16, family: Family) -> Self {
         Self {
             id,
             candidate: 0,
-            family,
             attempt: 0,
             waiting: Bits::NONE,
-            answered: Bits::NONE,
+            answered: Bits::without(family),
+            unwanted: Bits::without(family),
             helpful: Bits::NONE,
             deadline: Millis(0),
         }
     }
 
-    fn wants(&self, kind: Kind) -> bool {
-        self.family.has(kind == Kind::Aaaa)
-    }
-
     /// Whether `server` is still to be asked for `kind`.
     pub fn open(&self, server: usize, kind: Kind) -> bool {
-        self.wants(kind) && !self.answered.has(Bits::one(server, kind))
+        !self.answered.has(Bits::one(server, kind))
     }
 
     /// Whether an answer of `server` about `kind` would be news.
@@ -124,27 +135,9 @@ impl Lookup {
         self.waiting.remove(Bits::server(server));
     }
 
-    /// Whether one server among `bits` has spoken about every family that is wanted.
-    fn settled(&self, bits: Bits) -> bool {
-        let mut wanted = 0u16;
-        for kind in Kind::BOTH {
-            if self.wants(kind) {
-                wanted |= Bits::one(0, kind).0;
-            }
-        }
-        let mut bits = bits.0;
-        while bits != 0 {
-            if bits & wanted == wanted {
-                return true;
-            }
-            bits >>= 2;
-        }
-        false
-    }
-
     /// Whether every address is known.
     pub fn complete(&self) -> bool {
-        self.settled(Bits(self.answered.0 & self.helpful.0))
+        Bits(self.answered.0 & self.helpful.0).both()
     }
 
     /// What to do now. After [`Step::Ask`] comes [`Self::wait`].
@@ -160,18 +153,19 @@ impl Lookup {
             return Step::Ask;
         }
         // One more than resolv.conf(5) says: the first wait is a short one.
-        if !self.settled(self.answered) && self.attempt <= settings.attempts {
+        if !self.answered.both() && self.attempt <= settings.attempts {
             self.attempt = self.attempt.saturating_add(1);
             return Step::Ask;
         }
         if self.helpful != Bits::NONE || self.candidate == u8::MAX {
             return Step::Over;
         }
-        *self = Self {
-            candidate: self.candidate.saturating_add(1),
-            attempt: 1,
-            ..Self::new(self.id.wrapping_add(1), self.family)
-        };
+        self.candidate = self.candidate.wrapping_add(1);
+        self.id = self.id.wrapping_add(1);
+        self.attempt = 1;
+        self.waiting = Bits::NONE;
+        // No server has been helpful, and what is not wanted was never waited for.
+        self.answered = self.unwanted;
         Step::Ask
     }
 

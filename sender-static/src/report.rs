@@ -60,7 +60,7 @@ impl Line {
     pub fn address(&mut self, address: &Address) -> &mut Self {
         match address.as_v4() {
             Some(ip) => self.groups(&ip, b".", 10),
-            None => self.groups(&address.as_v6(), b":", 16),
+            None => self.groups(address.as_v6().as_flattened(), b":", 16),
         }
         let zone = address.zone.text();
         if !zone.is_empty() {
@@ -131,7 +131,7 @@ const RIGHT: &[u8] = b"a port from 1 to 65535
 auto, ipv4 or ipv6
 a number from 0 to 2147483647
 a number of seconds from 1 to 2147483647
-'none' or rising seconds up to 3600, as 0,0.2,0.5
+'none' or up to 16 times of up to 3600 seconds, as 0,0.2
 a number from 1 to 255
 the name of an interface
 a digit";

@@ -106,7 +106,10 @@ mod tests {
 
     fn servers(text: &str) -> std::vec::Vec<String> {
         let settings = parsed(text.as_bytes());
-        let ip = |server: &Address| std::net::Ipv6Addr::from(server.as_v6()).to_canonical();
+        let ip = |server: &Address| {
+            std::net::Ipv6Addr::from_octets(server.as_v6().as_flattened().try_into().unwrap())
+                .to_canonical()
+        };
         settings
             .servers
             .iter()

@@ -38,17 +38,8 @@ impl Millis {
 /// How soon a message is tried again that the network did not take, when there is no count.
 pub const RETRY: Millis = Millis(250);
 
-/// When the messages of the burst go out, counted from the first of them. In rising order.
+/// When the messages of the burst go out, counted from the first of them.
 pub type Burst = Vec<Millis, 16>;
-
-/// What `--burst` is when nobody says otherwise: 0, 0.2, 0.5, 1 and 2 seconds.
-pub const BURST: [Millis; 5] = [
-    Millis(0),
-    Millis(200),
-    Millis(500),
-    Millis(1000),
-    Millis(2000),
-];
 
 /// How many messages, and how far apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,13 +134,14 @@ impl Cadence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Options;
     use proptest::prelude::*;
 
     fn cadence(interval: u64, count: u32) -> Cadence {
         Cadence {
             interval: Millis(interval),
             count,
-            burst: BURST.into_iter().collect(),
+            ..Options::default().cadence
         }
     }
 

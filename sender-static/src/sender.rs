@@ -20,7 +20,7 @@ use crate::transport::Transport;
 /// What is said, in this machine's own byte order: a stock receiver reads only its own.
 const MESSAGE: [u8; 8] = encode(ByteOrder::NATIVE);
 
-/// How soon a name without any address is looked up again, when there is no count.
+/// How soon a name is looked up again that may have more addresses, when there is no count.
 const LOOK_AGAIN: Millis = Millis::seconds(1);
 
 /// How many names begin to be looked up before answers are taken: more would only fill buffers.
@@ -46,19 +46,17 @@ impl Node<'_> {
     /// Ends a lookup: for good, or until the next one when there may be more to be learnt.
     #[inline(never)]
     fn settle(&mut self, complete: bool, options: &Options<'_>, now: Millis) {
-        if !self.found {
-            if options.verbose > 0 {
-                report::node(self.name, b"has no address yet");
-            }
-            if options.cadence.count > 0 {
-                options.cadence.advance(&mut self.turn, now, false);
-            } else {
-                self.turn.due = now.plus(LOOK_AGAIN);
-            }
-        } else if complete || options.cadence.count > 0 {
-            self.turn.due = Millis::NEVER;
-        } else {
-            self.turn.due = now.plus(options.cadence.interval);
+        self.turn.due = Millis::NEVER;
+        if complete {
+            return;
+        }
+        if !self.found && options.verbose > 0 {
+            report::node(self.name, b"has no address yet");
+        }
+        if options.cadence.count == 0 {
+            self.turn.due = now.plus(LOOK_AGAIN);
+        } else if !self.found {
+            options.cadence.advance(&mut self.turn, now, false);
         }
     }
 }
@@ -171,6 +169,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             return;
         };
         node.found = true;
+        node.lookup = None;
         node.turn.due = Millis::NEVER;
         for target in self.targets.iter() {
             if target.node == place && target.address == *address {
@@ -278,21 +277,14 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                     break;
                 }
                 begun = begun.wrapping_add(1);
-                let name = node.name;
-                hosts::each(hosts, name, |address| {
-                    if self.options.family.has(address.as_v4().is_none()) {
-                        self.learn(place, &address);
-                    }
-                });
+                self.begin(place, hosts);
             }
             let Some(node) = self.nodes.get_mut(place) else {
                 break;
             };
-            if node.turn.due > now {
+            let Some(lookup) = &mut node.lookup else {
                 continue;
-            }
-            let begin = || Lookup::new(sys::random(), self.options.family);
-            let lookup = node.lookup.get_or_insert_with(begin);
+            };
             node.turn.due = self.resolver.pursue(node.name, lookup, now);
             if node.turn.due == Millis::NEVER {
                 let complete = lookup.complete();
@@ -300,6 +292,21 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                 node.settle(complete, self.options, now);
             }
         }
+    }
+
+    /// Looks a name up among the hosts, or begins to ask for it.
+    #[inline(never)]
+    fn begin(&mut self, place: usize, hosts: &[u8]) {
+        let Some(node) = self.nodes.get_mut(place) else {
+            return;
+        };
+        let name = node.name;
+        node.lookup = Some(Lookup::new(sys::random(), self.options.family));
+        hosts::each(hosts, name, |address| {
+            if self.options.family.has(address.is_v6()) {
+                self.learn(place, &address);
+            }
+        });
     }
 
     /// Takes one answer of each server, when there is one.
@@ -322,12 +329,12 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             let Some(node) = self.nodes.get_mut(place) else {
                 break;
             };
-            let Some(lookup) = &mut node.lookup else {
+            let Some(mut lookup) = node.lookup else {
                 continue;
             };
             let mut found = None;
             if let Ok(datagram) = heard {
-                found = self.resolver.read(server, datagram, node.name, lookup);
+                found = self.resolver.read(server, datagram, node.name, &mut lookup);
             } else {
                 lookup.refused_all(server);
             }
@@ -337,6 +344,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                 }
             }
             if let Some(node) = self.nodes.get_mut(place) {
+                node.lookup = Some(lookup);
                 node.turn.due = self.now;
             }
         }
@@ -349,10 +357,8 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         for node in self.nodes.iter() {
             if node.spoken_to {
                 outcome = Outcome::Sent;
-            } else if node.found {
-                report::node(node.name, b"nothing was sent");
             } else {
-                report::node(node.name, b"nothing was sent, it has no address");
+                report::node(node.name, b"nothing was sent");
             }
         }
         outcome
@@ -365,13 +371,10 @@ const NO_MEMORY: &[u8] = b"no memory";
 #[inline(never)]
 fn tell(name: &[u8], address: &Address, result: Result<(), Errno>) {
     let mut line = Line::new();
-    line.text(name)
-        .text(b" (")
-        .address(address)
-        .text(b"): message ");
+    line.text(name).text(b" ").address(address).text(b": ");
     match result {
         Ok(()) => line.text(b"sent"),
-        Err(error) => line.text(b"not sent: ").error(error),
+        Err(error) => line.error(error),
     }
     .say();
 }

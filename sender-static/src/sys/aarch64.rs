@@ -8,8 +8,7 @@ pub(super) mod number {
     pub(crate) const IOCTL: usize = 29;
     pub(crate) const OPENAT: usize = 56;
     pub(crate) const CLOSE: usize = 57;
-    pub(crate) const LSEEK: usize = 62;
-    pub(crate) const PREAD64: usize = 67;
+    pub(crate) const READ: usize = 63;
     pub(crate) const WRITE: usize = 64;
     pub(crate) const PPOLL: usize = 73;
     pub(crate) const EXIT_GROUP: usize = 94;

@@ -4,6 +4,7 @@ use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
 use core::slice;
 
 use super::{answer, call, number};
@@ -68,13 +69,14 @@ pub(super) fn pages(bytes: usize) -> Option<*mut u8> {
 #[derive(Debug)]
 pub struct Table<'a, T: Copy> {
     bytes: Bytes,
+    count: usize,
     storage: PhantomData<&'a mut [MaybeUninit<T>]>,
 }
 
 /// Entries of any type: where they are, and how many bytes of how many are used.
 #[derive(Debug)]
 struct Bytes {
-    start: *mut u8,
+    start: NonNull<u8>,
     used: usize,
     room: usize,
 }
@@ -85,35 +87,37 @@ impl Bytes {
     /// # Safety
     /// `entry` must be valid for `size` bytes.
     #[inline(never)]
-    unsafe fn push(&mut self, entry: *const u8, size: usize) -> Option<()> {
+    unsafe fn push(&mut self, entry: NonNull<u8>, size: usize) -> Option<()> {
         let used = self.used.wrapping_add(size);
         if used > self.room {
             // What is left behind is not given back: all of it together is smaller than what is
             // in use.
             let room = self.room.saturating_mul(2).max(4096);
-            let start = pages(room)?;
-            let mut at = 0usize;
-            while at < self.used {
-                // Volatile, or this would become the program's only call of memcpy.
-                // SAFETY: the old bytes are ours, the new ones a mapping of their own that is larger.
-                unsafe {
-                    start
-                        .add(at)
-                        .write_volatile(self.start.add(at).read_volatile())
-                };
-                at = at.wrapping_add(1);
-            }
+            let start = NonNull::new(pages(room)?)?;
+            // SAFETY: the old bytes are ours, the new ones a mapping of their own that is larger.
+            unsafe { copy(self.start, start, self.used) };
             (self.start, self.room) = (start, room);
         }
         // SAFETY: there is room for `size` bytes behind those in use; `entry` lies elsewhere, since
         // nobody else may refer to ours.
-        unsafe {
-            self.start
-                .add(self.used)
-                .copy_from_nonoverlapping(entry, size)
-        };
+        unsafe { copy(entry, self.start.add(self.used), size) };
         self.used = used;
         Some(())
+    }
+}
+
+/// Copies byte by byte. Volatile, or it would become the program's only call of memcpy.
+///
+/// # Safety
+/// `from` must be valid for reading and `to` for writing `count` bytes, and they must not overlap.
+#[inline(never)]
+unsafe fn copy(from: NonNull<u8>, to: NonNull<u8>, count: usize) {
+    let (from, to) = (from.cast::<MaybeUninit<u8>>(), to.cast::<MaybeUninit<u8>>());
+    let mut at = 0usize;
+    while at < count {
+        // SAFETY: the caller vouches for the bytes; any bytes will do for `MaybeUninit`.
+        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
+        at = at.wrapping_add(1);
     }
 }
 
@@ -121,13 +125,15 @@ impl<'a, T: Copy> Table<'a, T> {
     /// An empty list over `slots`. An entry has at most 4096 bytes.
     pub fn new(slots: &'a mut [MaybeUninit<T>]) -> Self {
         const { assert!(size_of::<T>() > 0 && size_of::<T>() <= 4096) };
-        let (start, room) = (slots.as_mut_ptr().cast(), size_of_val(slots));
+        let room = size_of_val(slots);
+        let start = NonNull::from(slots).cast();
         Self {
             bytes: Bytes {
                 start,
                 used: 0,
                 room,
             },
+            count: 0,
             storage: PhantomData,
         }
     }
@@ -136,11 +142,12 @@ impl<'a, T: Copy> Table<'a, T> {
     pub fn push(&mut self, entry: &T) -> Option<()> {
         // SAFETY: a reference is valid for its size. Slots and pages are aligned for `T`, and only
         // whole entries are ever added.
-        unsafe { self.bytes.push((&raw const *entry).cast(), size_of::<T>()) }
-    }
-
-    fn count(&self) -> usize {
-        self.bytes.used.checked_div(size_of::<T>()).unwrap_or(0)
+        unsafe {
+            self.bytes
+                .push(NonNull::from(entry).cast(), size_of::<T>())?
+        };
+        self.count = self.count.wrapping_add(1);
+        Some(())
     }
 }
 
@@ -149,14 +156,14 @@ impl<T: Copy> Deref for Table<'_, T> {
 
     fn deref(&self) -> &[T] {
         // SAFETY: `push` has written that many entries.
-        unsafe { slice::from_raw_parts(self.bytes.start.cast(), self.count()) }
+        unsafe { slice::from_raw_parts(self.bytes.start.as_ptr().cast(), self.count) }
     }
 }
 
 impl<T: Copy> DerefMut for Table<'_, T> {
     fn deref_mut(&mut self) -> &mut [T] {
         // SAFETY: `push` has written that many entries, and they are borrowed as a whole.
-        unsafe { slice::from_raw_parts_mut(self.bytes.start.cast(), self.count()) }
+        unsafe { slice::from_raw_parts_mut(self.bytes.start.as_ptr().cast(), self.count) }
     }
 }
 

@@ -149,14 +149,12 @@ pub fn complain(text: &[u8]) -> bool {
     }];
     wait(&mut ready, Millis(0));
     let [ready] = ready;
-    survive_closed_pipes();
     ready.happened == Waiting::POLLOUT && write(STDERR, text).is_ok()
 }
 
 /// Writes all of `text` to standard output, or as much as it takes.
 pub fn print(mut text: &[u8]) {
     const STDOUT: i32 = 1;
-    survive_closed_pipes();
     while !text.is_empty() {
         match write(STDOUT, text) {
             Ok(0) => break,
@@ -168,6 +166,7 @@ pub fn print(mut text: &[u8]) {
 }
 
 fn write(descriptor: i32, text: &[u8]) -> Result<usize, Errno> {
+    survive_closed_pipes();
     // SAFETY: the kernel reads `text.len()` bytes of `text`.
     answer(unsafe {
         call(

@@ -4,10 +4,9 @@ use core::arch::asm;
 
 /// Numbers from `asm/unistd_64.h`.
 pub(super) mod number {
-    pub(crate) const PREAD64: usize = 179;
+    pub(crate) const READ: usize = 3;
     pub(crate) const WRITE: usize = 4;
     pub(crate) const CLOSE: usize = 6;
-    pub(crate) const LSEEK: usize = 19;
     pub(crate) const IOCTL: usize = 54;
     pub(crate) const FCNTL: usize = 55;
     pub(crate) const MMAP: usize = 90;

@@ -26,7 +26,7 @@ struct SocketAddress {
     family: u16,
     port: [u8; 2],
     v4_or_flow: [u8; 4],
-    v6: [u8; 16],
+    v6: [[u8; 8]; 2],
     scope: u32,
 }
 
@@ -57,11 +57,7 @@ impl SocketAddress {
 }
 
 fn family(address: &Address) -> u16 {
-    if address.as_v4().is_some() {
-        AF_INET
-    } else {
-        AF_INET6
-    }
+    if address.is_v6() { AF_INET6 } else { AF_INET }
 }
 
 /// A UDP socket of one address family. Given back when dropped.
@@ -117,8 +113,8 @@ impl Socket {
     /// # Errors
     /// The kernel's.
     pub fn limit_hops(&self, like: &Address, hops: u8) -> Result<(), Errno> {
-        let v4 = like.as_v4().is_some();
-        let [level, unicast, multicast] = if v4 { HOPS_V4 } else { HOPS_V6 };
+        let names = if like.is_v6() { HOPS_V6 } else { HOPS_V4 };
+        let [level, unicast, multicast] = names;
         let hops = u32::from(hops).to_ne_bytes();
         self.set(level, unicast, &hops)?;
         self.set(level, multicast, &hops)

@@ -4,10 +4,9 @@ use core::arch::asm;
 
 /// Numbers from `asm/unistd_64.h`.
 pub(super) mod number {
-    pub(crate) const PREAD64: usize = 17;
+    pub(crate) const READ: usize = 0;
     pub(crate) const WRITE: usize = 1;
     pub(crate) const CLOSE: usize = 3;
-    pub(crate) const LSEEK: usize = 8;
     pub(crate) const MMAP: usize = 9;
     pub(crate) const RT_SIGACTION: usize = 13;
     pub(crate) const IOCTL: usize = 16;

@@ -27,8 +27,8 @@ impl<'a> Udp<'a> {
 #[inline(never)]
 fn open(options: &Options<'_>, like: &Address) -> Result<Socket, Errno> {
     let socket = Socket::new(like)?;
-    if let Some(device) = options.device {
-        socket.use_device(device)?;
+    if !options.device.is_empty() {
+        socket.use_device(options.device)?;
     }
     if options.hops > 0 {
         socket.limit_hops(like, options.hops)?;
@@ -39,10 +39,10 @@ fn open(options: &Options<'_>, like: &Address) -> Result<Socket, Errno> {
 impl Transport for Udp<'_> {
     #[inline(never)]
     fn send(&mut self, message: &[u8], to: &Address) -> Result<(), Errno> {
-        let place = if to.as_v4().is_some() {
-            &mut self.v4
-        } else {
+        let place = if to.is_v6() {
             &mut self.v6
+        } else {
+            &mut self.v4
         };
         let socket = match place {
             Some(socket) => socket,
@@ -54,7 +54,7 @@ impl Transport for Udp<'_> {
             socket.allow_broadcast()?;
             result = socket.send(message, to, self.options.port);
         }
-        if result.is_err() && self.options.device.is_some() {
+        if result.is_err() && !self.options.device.is_empty() {
             // The interface may be gone and come back as another one of the same name.
             *place = None;
         }
