@@ -280,10 +280,11 @@ impl Line {
         };
         let again = Place::Between(Timer::now() + SOON * 10);
         let place = match seat::take(&stand_in_name(self.number)) {
-            Ok(Seat::Taken(listener)) => main.copy_socket().map(|udp| {
-                let holder = Holder::new(self.number, Some(listener), Some(udp));
-                Place::Holding(Box::new(holder))
-            }),
+            // A holder that hung before it shared its socket may not even have opened the port.
+            Ok(Seat::Taken(listener)) => {
+                let holder = Holder::new(self.number, Some(listener), main.copy_socket());
+                Some(Place::Holding(Box::new(holder)))
+            }
             Ok(Seat::Occupied(fd, peer)) => Waiter::new(fd, peer, None)
                 .ok()
                 .filter(|waiter| waiter.ask(&self.asked).is_ok())

@@ -276,14 +276,19 @@ impl Wait<'_> {
     }
 
     fn tell_success(&self, from: Address, heard_at: Instant) {
-        let after = heard_at.saturating_since(self.started);
         let node = self.node_at(&[from]);
+        let after = heard_at.saturating_since(self.started);
+        let decided = clock::now().saturating_since(heard_at);
         self.voice.say(
             Weight::Info,
             format!(
                 "{node} is in its crash kernel: heard after {:.1} s",
                 after.as_secs_f64()
             ),
+        );
+        self.voice.say(
+            Weight::Detail,
+            format!("from that message to this verdict: {decided:.1?}"),
         );
     }
 
