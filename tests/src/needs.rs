@@ -96,7 +96,9 @@ impl Need {
             Need::Crmsh => all(&["crm"]),
             Need::Qemu => all(&["qemu-system-x86_64", "cpio"]),
             Need::QemuUser => all(&["qemu-s390x-static"]),
-            Need::Senders => FOREIGN.iter().all(|machine| find_sender_for(machine).is_some()),
+            Need::Senders => FOREIGN
+                .iter()
+                .all(|machine| find_sender_for(machine).is_some()),
             Need::Valgrind => all(&["valgrind"]),
             Need::Strace => all(&["strace"]),
             Need::Xmllint => all(&["xmllint"]),

@@ -53,8 +53,12 @@ pub const FOREIGN: [&str; 3] = ["aarch64", "powerpc64le", "s390x"];
 /// When it has not been built; [`crate::Need::Senders`] asks first.
 #[must_use]
 pub fn sender_for(machine: &str) -> PathBuf {
-    find_sender_for(machine)
-        .unwrap_or_else(|| panic!("{machine}: no sender in {}: 'make senders'", dist().display()))
+    find_sender_for(machine).unwrap_or_else(|| {
+        panic!(
+            "{machine}: no sender in {}: 'make senders'",
+            dist().display()
+        )
+    })
 }
 
 pub(crate) fn find_sender_for(machine: &str) -> Option<PathBuf> {
