@@ -73,6 +73,9 @@ pub struct Table<'a, T: Copy> {
     storage: PhantomData<&'a mut [MaybeUninit<T>]>,
 }
 
+/// What entries are made of.
+type Word = MaybeUninit<u64>;
+
 /// Entries of any type: where they are, and how many bytes of how many are used.
 #[derive(Debug)]
 struct Bytes {
@@ -85,7 +88,7 @@ impl Bytes {
     /// Adds a copy of `size` bytes.
     ///
     /// # Safety
-    /// `entry` must be valid for `size` bytes.
+    /// `entry` must be valid for `size` bytes, a multiple of a word, and be aligned like one.
     #[inline(never)]
     unsafe fn push(&mut self, entry: NonNull<u8>, size: usize) -> Option<()> {
         let used = self.used.wrapping_add(size);
@@ -106,15 +109,16 @@ impl Bytes {
     }
 }
 
-/// Copies byte by byte. Volatile, or it would become the program's only call of memcpy.
+/// Copies whole words. Volatile, or it would become the program's only call of memcpy.
 ///
 /// # Safety
-/// `from` must be valid for reading and `to` for writing `count` bytes, and they must not overlap.
+/// `from` must be valid for reading and `to` for writing `count` bytes; both and `count` must be
+/// multiples of a word, and they must not overlap.
 #[inline(never)]
 unsafe fn copy(from: NonNull<u8>, to: NonNull<u8>, count: usize) {
-    let (from, to) = (from.cast::<MaybeUninit<u8>>(), to.cast::<MaybeUninit<u8>>());
+    let (from, to) = (from.cast::<Word>(), to.cast::<Word>());
     let mut at = 0usize;
-    while at < count {
+    while at < count / size_of::<Word>() {
         // SAFETY: the caller vouches for the bytes; any bytes will do for `MaybeUninit`.
         unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
         at = at.wrapping_add(1);
@@ -122,9 +126,15 @@ unsafe fn copy(from: NonNull<u8>, to: NonNull<u8>, count: usize) {
 }
 
 impl<'a, T: Copy> Table<'a, T> {
-    /// An empty list over `slots`. An entry has at most 4096 bytes.
+    /// An empty list over `slots`. An entry has at most 4096 bytes, and the alignment of a `u64`.
     pub fn new(slots: &'a mut [MaybeUninit<T>]) -> Self {
-        const { assert!(size_of::<T>() > 0 && size_of::<T>() <= 4096) };
+        const {
+            assert!(size_of::<T>() > 0 && size_of::<T>() <= 4096);
+            assert!(
+                align_of::<T>() == align_of::<Word>(),
+                "entries are copied in words"
+            );
+        };
         let room = size_of_val(slots);
         let start = NonNull::from(slots).cast();
         Self {
@@ -140,8 +150,8 @@ impl<'a, T: Copy> Table<'a, T> {
 
     /// Adds one entry at the end. `None` when the kernel has no memory for it.
     pub fn push(&mut self, entry: &T) -> Option<()> {
-        // SAFETY: a reference is valid for its size. Slots and pages are aligned for `T`, and only
-        // whole entries are ever added.
+        // SAFETY: a reference is valid for its size. Slots and pages are aligned for `T`, which is as
+        // a word is, and only whole entries are ever added.
         unsafe {
             self.bytes
                 .push(NonNull::from(entry).cast(), size_of::<T>())?
@@ -176,7 +186,7 @@ mod tests {
         let mut storage = [MaybeUninit::uninit(); 3];
         let mut table = Table::new(&mut storage);
         assert!(table.is_empty());
-        for entry in 0..10_000u32 {
+        for entry in 0..10_000u64 {
             assert_eq!(table.push(&entry), Some(()));
         }
         assert!(table.iter().copied().eq(0..10_000));
