@@ -35,14 +35,14 @@ impl Family {
 pub const BURST: &[u8] = b"0,0.2,0.5,1,2";
 
 /// What the command line asks for, nodes aside.
+// Small fields first: what is near the beginning takes a shorter instruction to reach.
+#[repr(C)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options<'a> {
     /// UDP port, 1 to 65535.
     pub port: u16,
     /// Which addresses are used.
     pub family: Family,
-    /// How many messages, and how far apart.
-    pub cadence: Cadence,
     /// 0: only what is wrong with the command line or came to nothing; 1: every event; 2: also an
     /// error that repeats itself.
     pub verbose: u8,
@@ -50,6 +50,8 @@ pub struct Options<'a> {
     pub hops: u8,
     /// The interface that everything leaves through; empty for the one that the route names.
     pub device: &'a [u8],
+    /// How many messages, and how far apart.
+    pub cadence: Cadence,
 }
 
 impl Options<'_> {

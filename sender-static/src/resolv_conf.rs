@@ -13,18 +13,20 @@ pub const SERVERS: usize = 8;
 pub const SEARCH: usize = 1024;
 
 /// What resolv.conf(5) says about how to ask.
+// Small fields first: what is near the beginning takes a shorter instruction to reach.
+#[repr(C)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Who is asked: all of them at the same time.
-    pub servers: Vec<Address, SERVERS>,
-    /// The domains to try behind a short name, as they stand in the file.
-    pub search: Vec<u8, SEARCH>,
     /// How many dots make a name one that is asked for as it is before the search list is tried.
     pub dots: u32,
     /// How long an answer is waited for.
     pub timeout: Millis,
     /// How often a question is repeated that nobody answers.
     pub attempts: u32,
+    /// Who is asked: all of them at the same time.
+    pub servers: Vec<Address, SERVERS>,
+    /// The domains to try behind a short name, as they stand in the file.
+    pub search: Vec<u8, SEARCH>,
 }
 
 impl Settings {

@@ -42,6 +42,8 @@ pub const RETRY: Millis = Millis(250);
 pub type Burst = Vec<Millis, 16>;
 
 /// How many messages, and how far apart.
+// Small fields first: what is near the beginning takes a shorter instruction to reach.
+#[repr(C)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cadence {
     /// From one message to the next. At least a millisecond.

@@ -106,14 +106,16 @@ impl Default for Storage<'_> {
 }
 
 /// All nodes and how far each has come.
+// Small fields first: what is near the beginning takes a shorter instruction to reach.
+#[repr(C)]
 pub struct Sender<'a, 's, T> {
     options: &'a Options<'a>,
+    /// The time at which the loop came by last.
+    now: Millis,
     transport: T,
     nodes: Table<'s, Node<'a>>,
     targets: Table<'s, Target>,
     resolver: Resolver,
-    /// The time at which the loop came by last.
-    now: Millis,
 }
 
 impl<'a, 's, T: Transport> Sender<'a, 's, T> {

@@ -128,7 +128,7 @@ pub fn number(text: &[u8], radix: u32) -> Option<u32> {
 #[inline(never)]
 pub fn which(word: &[u8], list: &[u8]) -> usize {
     let mut place = 0usize;
-    for known in words(list) {
+    for known in Words(list) {
         if same(word, known) {
             break;
         }

@@ -34,15 +34,19 @@ impl Room {
         let path = path.as_ptr() as usize;
         // SAFETY: `path` is a zero-terminated string.
         let opened = unsafe { call3(number::OPENAT, AT_FDCWD, path, O_NONBLOCK_CLOEXEC) };
-        let Ok(descriptor) = opened else { return &[] };
+        if opened < 0 {
+            return &[];
+        }
+        let descriptor = opened as usize;
         let mut used = 0usize;
         loop {
             let (start, room) = (self.start.wrapping_add(used), LONGEST.wrapping_sub(used));
             // SAFETY: the kernel writes at most `room` bytes, all of them in our own pages.
-            match unsafe { call3(number::READ, descriptor, start, room) } {
-                Ok(read) if read > 0 => used = used.wrapping_add(read),
-                _ => break,
+            let read = unsafe { call3(number::READ, descriptor, start, room) };
+            if read <= 0 {
+                break;
             }
+            used = used.wrapping_add(read as usize);
         }
         close(descriptor as i32);
         // SAFETY: the kernel has written that many bytes into pages that are ours alone, and this

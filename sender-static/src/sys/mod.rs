@@ -50,11 +50,15 @@ impl Errno {
     pub const ECONNREFUSED: Self = Self::new(111);
 }
 
-/// Splits the kernel's answer: −4095 … −1 are error numbers, everything else is a value.
+/// Splits the kernel's answer: −4095 … −1 are error numbers, everything else is a value. No value
+/// asked for here, numbers of bytes and addresses of a process, has the highest bit set.
 fn answer(result: isize) -> Result<usize, Errno> {
-    match result {
-        -4095..=-1 => Err(Errno::new(result.unsigned_abs() as u16)),
-        value => Ok(value as usize),
+    match u16::try_from(result.wrapping_neg())
+        .ok()
+        .and_then(NonZero::new)
+    {
+        Some(error) => Err(Errno(error)),
+        None => Ok(result as usize),
     }
 }
 
@@ -63,9 +67,9 @@ fn answer(result: isize) -> Result<usize, Errno> {
 /// # Safety
 /// As [`call`].
 #[inline(never)]
-unsafe fn call3(number: usize, a: usize, b: usize, c: usize) -> Result<usize, Errno> {
+unsafe fn call3(number: usize, a: usize, b: usize, c: usize) -> isize {
     // SAFETY: the caller vouches for the arguments.
-    answer(unsafe { call(number, [a, b, c, 0, 0, 0]) })
+    unsafe { call(number, [a, b, c, 0, 0, 0]) }
 }
 
 /// Monotonic time: it never jumps, whatever a script does to the wall clock.
@@ -74,7 +78,7 @@ pub fn now() -> Millis {
     let mut time = [0u64; 2];
     // SAFETY: the kernel writes one `timespec` of two 64-bit words into `time`.
     unsafe {
-        let _ = call3(
+        call3(
             number::CLOCK_GETTIME,
             CLOCK_MONOTONIC,
             (&raw mut time) as usize,
@@ -95,7 +99,7 @@ pub fn random() -> u16 {
     let mut number = now().0 as u16;
     // SAFETY: the kernel writes at most two bytes into `number`.
     unsafe {
-        let _ = call3(
+        call3(
             number::GETRANDOM,
             (&raw mut number) as usize,
             2,
@@ -134,7 +138,7 @@ pub fn wait(waiting: &mut [Waiting], Millis(limit): Millis) {
     let (first, count) = (waiting.as_mut_ptr() as usize, waiting.len());
     // SAFETY: `waiting` is that many `struct pollfd`, `time` is a `timespec`; no signal mask.
     unsafe {
-        let _ = call3(number::PPOLL, first, count, (&raw const time) as usize);
+        call3(number::PPOLL, first, count, (&raw const time) as usize);
     }
 }
 
@@ -203,7 +207,7 @@ pub fn exit(code: u8) -> ! {
     loop {
         // SAFETY: takes a number and nothing else.
         unsafe {
-            let _ = call3(number::EXIT_GROUP, usize::from(code), 0, 0);
+            call3(number::EXIT_GROUP, usize::from(code), 0, 0);
         }
     }
 }
@@ -212,6 +216,6 @@ pub fn exit(code: u8) -> ! {
 fn close(descriptor: i32) {
     // SAFETY: the callers own the descriptor and forget it afterwards.
     unsafe {
-        let _ = call3(number::CLOSE, descriptor as usize, 0, 0);
+        call3(number::CLOSE, descriptor as usize, 0, 0);
     }
 }

@@ -73,19 +73,19 @@ impl Socket {
         const F_DUPFD_CLOEXEC: usize = 1030;
         const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
         // SAFETY: takes numbers and nothing else.
-        let mut descriptor = unsafe {
+        let mut descriptor = answer(unsafe {
             call3(
                 number::SOCKET,
                 usize::from(family(like)),
                 SOCK_DGRAM_CLOEXEC,
                 0,
             )
-        }?;
+        })?;
         // A process that was started with standard error closed gets its number for the next
         // descriptor; what is meant for a person would go to the network. The number stays taken.
         if descriptor <= 2 {
             // SAFETY: takes numbers and nothing else.
-            descriptor = unsafe { call3(number::FCNTL, descriptor, F_DUPFD_CLOEXEC, 3) }?;
+            descriptor = answer(unsafe { call3(number::FCNTL, descriptor, F_DUPFD_CLOEXEC, 3) })?;
         }
         NonZero::new(descriptor as i32)
             .map(Self)
@@ -212,7 +212,7 @@ impl Socket {
     pub fn connect(&self, to: &Address, port: u16) -> Result<(), Errno> {
         let to = SocketAddress::new(to, port, self.scope(to)?);
         // SAFETY: the kernel reads the address, alive until the call is over.
-        unsafe { call3(number::CONNECT, self.number(), to.start(), to.length()) }?;
+        answer(unsafe { call3(number::CONNECT, self.number(), to.start(), to.length()) })?;
         Ok(())
     }
 
