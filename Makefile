@@ -72,7 +72,7 @@ unit:
 
 # FENCE_KDUMP_SKIP names what the tests agreed to do without; tests/prepare has said so aloud.
 e2e: prepare
-	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test -p fence-kdump-tests
+	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test --no-fail-fast -p fence-kdump-tests
 
 prepare:
 	@mkdir -p target

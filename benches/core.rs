@@ -12,9 +12,7 @@ fn codec(c: &mut Criterion) {
     let message = encode(ByteOrder::NATIVE);
     let foreign = [0u8; 8];
     let mut group = c.benchmark_group("codec");
-    group.bench_function("encode", |b| {
-        b.iter(|| encode(black_box(ByteOrder::NATIVE)))
-    });
+    group.bench_function("encode", |b| b.iter(|| encode(black_box(ByteOrder::NATIVE))));
     group.bench_function("decode valid", |b| b.iter(|| decode(black_box(&message))));
     group.bench_function("decode foreign", |b| b.iter(|| decode(black_box(&foreign))));
     group.finish();
@@ -42,10 +40,7 @@ fn tracker(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("question", nodes), |b| {
             b.iter(|| {
                 turn = turn.wrapping_add(7_919);
-                let question = Question {
-                    not_before: Instant::from_nanos(0),
-                    now,
-                };
+                let question = Question { not_before: Instant::from_nanos(0), now };
                 tracker.verdict(NodeId(turn % nodes), black_box(question))
             });
         });

@@ -30,10 +30,7 @@ fn main() {
         return;
     }
     let linker = env::var("RUSTC_LINKER").unwrap_or_default();
-    let linker = Path::new(&linker)
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
+    let linker = Path::new(&linker).file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let direct = linker.ends_with("lld") || linker == "ld" || linker.ends_with("-ld");
     let script = format!("--script={}/layout.ld", env!("CARGO_MANIFEST_DIR"));
     let layout = LAYOUT.into_iter().chain([script.as_str()]);

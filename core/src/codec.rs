@@ -41,19 +41,13 @@ impl fmt::Display for DecodeError {
                 write!(f, "truncated: {len} bytes, a message has {MESSAGE_LEN}")
             }
             Self::BadMagic { found } => {
-                write!(
-                    f,
-                    "bad magic {found:#010x}, a message starts with {MAGIC:#010x}"
-                )
+                write!(f, "bad magic {found:#010x}, a message starts with {MAGIC:#010x}")
             }
             Self::UnsupportedVersion { version } => {
                 write!(f, "unsupported version {version}, known is {VERSION}")
             }
             Self::TrailingBytes { extra } => {
-                write!(
-                    f,
-                    "{extra} bytes after the message that are no valid extension"
-                )
+                write!(f, "{extra} bytes after the message that are no valid extension")
             }
         }
     }
@@ -99,9 +93,7 @@ pub const fn decode(datagram: &[u8]) -> Result<Message, DecodeError> {
     }
     // Version 1 has no registered extension yet: every byte more is one that nobody vouches for.
     if !extension.is_empty() {
-        return Err(DecodeError::TrailingBytes {
-            extra: extension.len(),
-        });
+        return Err(DecodeError::TrailingBytes { extra: extension.len() });
     }
     Ok(Message::v1(byte_order))
 }
@@ -110,11 +102,7 @@ const MAGIC_SWAPPED: u32 = MAGIC.swap_bytes();
 const _: () = assert!(MAGIC != MAGIC_SWAPPED);
 
 const fn too_short(len: usize) -> DecodeError {
-    if len == 0 {
-        DecodeError::Empty
-    } else {
-        DecodeError::Truncated { len }
-    }
+    if len == 0 { DecodeError::Empty } else { DecodeError::Truncated { len } }
 }
 
 #[cfg(test)]
@@ -125,33 +113,19 @@ mod tests {
     fn errors_say_what_was_wrong_and_what_would_be_right() {
         let said = |bytes: &[u8]| decode(bytes).expect_err("refused").to_string();
         assert_eq!(said(&[]), "empty datagram, a message has 8 bytes");
-        assert_eq!(
-            said(&[0x40, 0x2a, 0x30]),
-            "truncated: 3 bytes, a message has 8"
-        );
-        assert_eq!(
-            said(&[0; 8]),
-            "bad magic 0x00000000, a message starts with 0x1b302a40"
-        );
+        assert_eq!(said(&[0x40, 0x2a, 0x30]), "truncated: 3 bytes, a message has 8");
+        assert_eq!(said(&[0; 8]), "bad magic 0x00000000, a message starts with 0x1b302a40");
         let mut bytes = encode(ByteOrder::Big);
         bytes[7] = 2;
         assert_eq!(said(&bytes), "unsupported version 2, known is 1");
         let mut bytes = encode(ByteOrder::Little).to_vec();
         bytes.push(0);
-        assert_eq!(
-            said(&bytes),
-            "1 bytes after the message that are no valid extension"
-        );
+        assert_eq!(said(&bytes), "1 bytes after the message that are no valid extension");
     }
 
     #[test]
     fn a_message_of_mixed_byte_order_is_of_no_known_version() {
         let bytes = [0x40, 0x2a, 0x30, 0x1b, 0, 0, 0, 1];
-        assert_eq!(
-            decode(&bytes),
-            Err(DecodeError::UnsupportedVersion {
-                version: 0x0100_0000
-            })
-        );
+        assert_eq!(decode(&bytes), Err(DecodeError::UnsupportedVersion { version: 0x0100_0000 }));
     }
 }

@@ -12,11 +12,7 @@ pub enum ByteOrder {
 
 impl ByteOrder {
     /// The byte order of the machine that this code was compiled for.
-    pub const NATIVE: Self = if cfg!(target_endian = "big") {
-        Self::Big
-    } else {
-        Self::Little
-    };
+    pub const NATIVE: Self = if cfg!(target_endian = "big") { Self::Big } else { Self::Little };
 }
 
 /// "The production kernel of the machine that sends this has stopped and its crash kernel runs"

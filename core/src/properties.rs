@@ -2,10 +2,7 @@
 //!
 //! One home for the properties: proptest draws their inputs at random, the fuzz targets search for
 //! inputs that break them, and a model checker can walk through all of them.
-#![cfg_attr(
-    not(test),
-    expect(clippy::panic, reason = "a broken property is reported by a panic")
-)]
+#![cfg_attr(not(test), expect(clippy::panic, reason = "a broken property is reported by a panic"))]
 
 use core::time::Duration;
 
@@ -18,14 +15,8 @@ use crate::verdict::{Question, Verdict};
 
 /// The two messages that exist, spelled out once more so that [`decoding`] has a second opinion.
 const MESSAGES: [(ByteOrder, [u8; 8]); 2] = [
-    (
-        ByteOrder::Little,
-        [0x40, 0x2a, 0x30, 0x1b, 0x01, 0x00, 0x00, 0x00],
-    ),
-    (
-        ByteOrder::Big,
-        [0x1b, 0x30, 0x2a, 0x40, 0x00, 0x00, 0x00, 0x01],
-    ),
+    (ByteOrder::Little, [0x40, 0x2a, 0x30, 0x1b, 0x01, 0x00, 0x00, 0x00]),
+    (ByteOrder::Big, [0x1b, 0x30, 0x2a, 0x40, 0x00, 0x00, 0x00, 0x01]),
 ];
 
 /// Every byte string is one of the two messages or has exactly one cause of refusal; what was
@@ -33,9 +24,7 @@ const MESSAGES: [(ByteOrder, [u8; 8]); 2] = [
 pub fn decoding(bytes: &[u8]) {
     let known = |len: usize| {
         MESSAGES.iter().any(|(_, message)| {
-            bytes
-                .get(..len)
-                .is_some_and(|head| Some(head) == message.get(..len))
+            bytes.get(..len).is_some_and(|head| Some(head) == message.get(..len))
         })
     };
     match decode(bytes) {
@@ -107,52 +96,30 @@ pub fn tracking(steps: &[Step]) {
     let mut datagrams: u64 = 0;
     for step in steps {
         match *step {
-            Step::Datagram {
-                node,
-                lay,
-                bytes,
-                len,
-            } => {
+            Step::Datagram { node, lay, bytes, len } => {
                 let bytes = bytes.get(..usize::from(len)).unwrap_or(&bytes);
                 let at = now.saturating_sub(Duration::from_millis(lay.into()));
                 datagram(&mut tracker, &mut heard, at, node, bytes);
                 datagrams = datagrams.saturating_add(1);
             }
             Step::Message { node } => {
-                datagram(
-                    &mut tracker,
-                    &mut heard,
-                    now,
-                    node,
-                    &encode(ByteOrder::Little),
-                );
+                datagram(&mut tracker, &mut heard, now, node, &encode(ByteOrder::Little));
                 datagrams = datagrams.saturating_add(1);
             }
             Step::Wait(millis) => {
                 now = now.saturating_add(Duration::from_millis(millis.into()));
                 while let Some((NodeId(node), _)) = tracker.poll(now) {
-                    let last = usize::try_from(node)
-                        .ok()
-                        .and_then(|node| heard.get(node).copied());
-                    let Some(Some(last)) = last else {
-                        panic!("node {node} was never heard")
-                    };
-                    assert!(
-                        now >= last.saturating_add(SILENCE),
-                        "node {node} finished early"
-                    );
+                    let last = usize::try_from(node).ok().and_then(|node| heard.get(node).copied());
+                    let Some(Some(last)) = last else { panic!("node {node} was never heard") };
+                    assert!(now >= last.saturating_add(SILENCE), "node {node} finished early");
                 }
             }
             Step::Ask { node, since } => {
                 let not_before = now.saturating_sub(Duration::from_millis(since.into()));
                 let question = Question { not_before, now };
-                let expected = heard
-                    .get(usize::from(node))
-                    .copied()
-                    .flatten()
-                    .is_some_and(|at| {
-                        at >= not_before && at <= now && now < at.saturating_add(SILENCE)
-                    });
+                let expected = heard.get(usize::from(node)).copied().flatten().is_some_and(|at| {
+                    at >= not_before && at <= now && now < at.saturating_add(SILENCE)
+                });
                 let said = match tracker.verdict(NodeId(node.into()), question) {
                     Verdict::InCrashKernel(evidence) => {
                         assert!(evidence.heard_at >= not_before && evidence.heard_at <= now);
@@ -164,14 +131,8 @@ pub fn tracking(steps: &[Step]) {
             }
         }
         assert_eq!(tracker.counters().total(), datagrams);
-        let waiting = heard
-            .iter()
-            .flatten()
-            .any(|at| now < at.saturating_add(SILENCE));
-        assert!(
-            !waiting || tracker.poll_timeout().is_some(),
-            "a session would never finish"
-        );
+        let waiting = heard.iter().flatten().any(|at| now < at.saturating_add(SILENCE));
+        assert!(!waiting || tracker.poll_timeout().is_some(), "a session would never finish");
     }
 }
 
@@ -198,17 +159,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn nearly_a_message() -> impl Strategy<Value = Vec<u8>> {
-        let message = prop_oneof![
-            Just(encode(ByteOrder::Little)),
-            Just(encode(ByteOrder::Big))
-        ];
-        (
-            message,
-            any::<Option<(prop::sample::Index, u8)>>(),
-            0..=8usize,
-            0..3usize,
-        )
-            .prop_map(|(message, flip, keep, extra)| {
+        let message = prop_oneof![Just(encode(ByteOrder::Little)), Just(encode(ByteOrder::Big))];
+        (message, any::<Option<(prop::sample::Index, u8)>>(), 0..=8usize, 0..3usize).prop_map(
+            |(message, flip, keep, extra)| {
                 let mut bytes = message.to_vec();
                 if let Some((at, bits)) = flip {
                     bytes[at.index(8)] ^= bits;
@@ -216,7 +169,8 @@ mod tests {
                 bytes.truncate(keep);
                 bytes.extend(std::iter::repeat_n(0, extra));
                 bytes
-            })
+            },
+        )
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -226,12 +180,7 @@ mod tests {
                 let mut bytes = [0; 9];
                 let len = near.len().min(9);
                 bytes[..len].copy_from_slice(&near[..len]);
-                Step::Datagram {
-                    node,
-                    lay,
-                    bytes,
-                    len: u8::try_from(len).unwrap_or(9),
-                }
+                Step::Datagram { node, lay, bytes, len: u8::try_from(len).unwrap_or(9) }
             }),
             node.clone().prop_map(|node| Step::Message { node }),
             any::<u16>().prop_map(Step::Wait),

@@ -129,21 +129,13 @@ impl Session {
     /// When the first message of the present or last session arrived.
     #[must_use]
     pub const fn first_heard(&self) -> Option<Instant> {
-        if self.messages == 0 {
-            None
-        } else {
-            Some(self.first)
-        }
+        if self.messages == 0 { None } else { Some(self.first) }
     }
 
     /// When the latest message arrived.
     #[must_use]
     pub const fn last_heard(&self) -> Option<Instant> {
-        if self.messages == 0 {
-            None
-        } else {
-            Some(self.last)
-        }
+        if self.messages == 0 { None } else { Some(self.last) }
     }
 
     /// How many messages the present or last session had; stays at its maximum once there.
@@ -184,10 +176,7 @@ mod tests {
         assert_eq!(session.state(s(60)), State::Finished);
         assert_eq!(session.tick(s(60)), Some(Event::Finished));
         assert_eq!(session.tick(s(61)), None, "told once");
-        assert_eq!(
-            (session.first_heard(), session.last_heard()),
-            (Some(s(10)), Some(s(30)))
-        );
+        assert_eq!((session.first_heard(), session.last_heard()), (Some(s(10)), Some(s(30))));
         assert_eq!(session.messages(), 3);
     }
 
@@ -197,10 +186,7 @@ mod tests {
         session.hear(s(10), &HELLO, SILENCE);
         session.hear(s(20), &HELLO, SILENCE);
         assert_eq!(session.hear(s(50), &HELLO, SILENCE), Event::Started);
-        assert_eq!(
-            (session.first_heard(), session.messages()),
-            (Some(s(50)), 1)
-        );
+        assert_eq!((session.first_heard(), session.messages()), (Some(s(50)), 1));
     }
 
     #[test]
@@ -208,9 +194,6 @@ mod tests {
         let mut session = Session::new();
         session.hear(s(20), &HELLO, SILENCE);
         assert_eq!(session.hear(s(10), &HELLO, SILENCE), Event::Dumping);
-        assert_eq!(
-            (session.last_heard(), session.deadline()),
-            (Some(s(20)), Some(s(50)))
-        );
+        assert_eq!((session.last_heard(), session.deadline()), (Some(s(20)), Some(s(50))));
     }
 }

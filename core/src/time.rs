@@ -55,10 +55,7 @@ mod tests {
         let (first, last) = (Instant::from_nanos(0), Instant::from_nanos(u64::MAX));
         assert_eq!(last.saturating_add(Duration::from_nanos(1)), last);
         assert_eq!(first.saturating_since(last), Duration::ZERO);
-        assert_eq!(
-            last.saturating_since(first).as_nanos(),
-            u128::from(u64::MAX)
-        );
+        assert_eq!(last.saturating_since(first).as_nanos(), u128::from(u64::MAX));
         // Both the longest span and one that just does not fit the clock.
         for beyond in [Duration::MAX, Duration::from_secs(18_446_744_074)] {
             assert_eq!(Instant::from_nanos(7).saturating_add(beyond), last);
@@ -69,17 +66,8 @@ mod tests {
     #[test]
     fn moments_are_nanoseconds() {
         let moment = Instant::from_nanos(5_000_000_007);
-        assert_eq!(
-            moment.saturating_add(Duration::from_secs(1)).as_nanos(),
-            6_000_000_007
-        );
-        assert_eq!(
-            moment.saturating_sub(Duration::from_secs(2)).as_nanos(),
-            3_000_000_007
-        );
-        assert_eq!(
-            moment.saturating_since(Instant::from_nanos(7)),
-            Duration::from_secs(5)
-        );
+        assert_eq!(moment.saturating_add(Duration::from_secs(1)).as_nanos(), 6_000_000_007);
+        assert_eq!(moment.saturating_sub(Duration::from_secs(2)).as_nanos(), 3_000_000_007);
+        assert_eq!(moment.saturating_since(Instant::from_nanos(7)), Duration::from_secs(5));
     }
 }

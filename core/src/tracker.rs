@@ -27,12 +27,8 @@ pub struct Slot {
 
 impl Slot {
     /// A node of which nothing was heard.
-    pub const EMPTY: Self = Self {
-        session: Session::UNHEARD,
-        earlier: None,
-        later: None,
-        waiting: false,
-    };
+    pub const EMPTY: Self =
+        Self { session: Session::UNHEARD, earlier: None, later: None, waiting: false };
 }
 
 impl Default for Slot {
@@ -98,31 +94,16 @@ impl Counters {
     /// How many datagrams were no message.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        let Self {
-            heard: _,
-            strangers: _,
-            empty,
-            truncated,
-            bad_magic,
-            ..
-        } = *self;
-        [
-            empty,
-            truncated,
-            bad_magic,
-            self.unsupported_version,
-            self.trailing_bytes,
-        ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
+        let Self { heard: _, strangers: _, empty, truncated, bad_magic, .. } = *self;
+        [empty, truncated, bad_magic, self.unsupported_version, self.trailing_bytes]
+            .into_iter()
+            .fold(0, u64::saturating_add)
     }
 
     /// How many datagrams there were.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.heard
-            .saturating_add(self.strangers)
-            .saturating_add(self.refused())
+        self.heard.saturating_add(self.strangers).saturating_add(self.refused())
     }
 }
 
@@ -145,13 +126,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
     /// Slots beyond the first 2³² − 1 are never used.
     pub fn new(mut slots: S, silence: Duration) -> Self {
         slots.as_mut().fill(Slot::EMPTY);
-        Self {
-            slots,
-            silence,
-            counters: Counters::default(),
-            first: None,
-            last: None,
-        }
+        Self { slots, silence, counters: Counters::default(), first: None, last: None }
     }
 
     /// A whole datagram arrived at `at`. `identify` says whose message it is, by its source address
@@ -254,10 +229,7 @@ struct Link(core::num::NonZeroU32);
 
 impl Link {
     fn to(node: NodeId) -> Option<Self> {
-        node.0
-            .checked_add(1)
-            .and_then(core::num::NonZeroU32::new)
-            .map(Self)
+        node.0.checked_add(1).and_then(core::num::NonZeroU32::new).map(Self)
     }
 
     const fn node(self) -> NodeId {
@@ -316,22 +288,13 @@ mod tests {
         let mut tracker = Tracker::new([Slot::EMPTY; 1], SILENCE);
         let message = encode(ByteOrder::NATIVE);
         for stranger in [None, Some(NodeId(1)), Some(NodeId(u32::MAX))] {
-            assert_eq!(
-                tracker.handle(s(1), &message, |_| stranger),
-                Outcome::Stranger
-            );
+            assert_eq!(tracker.handle(s(1), &message, |_| stranger), Outcome::Stranger);
         }
         let refused = tracker.handle(s(1), &[], |_| unreachable!("no message, nobody's"));
         assert_eq!(refused, Outcome::Refused(DecodeError::Empty));
-        assert_eq!(
-            tracker.session(NodeId(0)).map(|node| node.state(s(1))),
-            Some(State::Unheard)
-        );
+        assert_eq!(tracker.session(NodeId(0)).map(|node| node.state(s(1))), Some(State::Unheard));
         let counters = *tracker.counters();
-        assert_eq!(
-            (counters.strangers, counters.empty, counters.total()),
-            (3, 1, 4)
-        );
+        assert_eq!((counters.strangers, counters.empty, counters.total()), (3, 1, 4));
         assert_eq!(tracker.poll_timeout(), None);
     }
 }

@@ -104,13 +104,7 @@ mod tests {
     }
 
     fn ask(session: &Session, not_before: u64, now: u64) -> Verdict {
-        Verdict::of(
-            session,
-            Question {
-                not_before: s(not_before),
-                now: s(now),
-            },
-        )
+        Verdict::of(session, Question { not_before: s(not_before), now: s(now) })
     }
 
     #[test]
@@ -118,36 +112,18 @@ mod tests {
         let age = Duration::from_secs(2);
         assert_eq!(
             ask(&heard_at(10), 10, 12),
-            Verdict::InCrashKernel(Evidence {
-                heard_at: s(10),
-                age
-            })
+            Verdict::InCrashKernel(Evidence { heard_at: s(10), age })
         );
-        assert_eq!(
-            ask(&Session::new(), 0, 12),
-            Verdict::NotKnown(Doubt::NeverHeard)
-        );
-        assert_eq!(
-            ask(&heard_at(10), 11, 12),
-            Verdict::NotKnown(Doubt::TooOld { age })
-        );
-        assert_eq!(
-            ask(&heard_at(13), 10, 12),
-            Verdict::NotKnown(Doubt::FromTheFuture)
-        );
+        assert_eq!(ask(&Session::new(), 0, 12), Verdict::NotKnown(Doubt::NeverHeard));
+        assert_eq!(ask(&heard_at(10), 11, 12), Verdict::NotKnown(Doubt::TooOld { age }));
+        assert_eq!(ask(&heard_at(13), 10, 12), Verdict::NotKnown(Doubt::FromTheFuture));
         let age = Duration::from_secs(30);
-        assert_eq!(
-            ask(&heard_at(10), 0, 40),
-            Verdict::NotKnown(Doubt::Ended { age })
-        );
+        assert_eq!(ask(&heard_at(10), 0, 40), Verdict::NotKnown(Doubt::Ended { age }));
     }
 
     #[test]
     fn doubts_are_told_in_words() {
         let age = Duration::from_millis(41_250);
-        assert_eq!(
-            Doubt::Ended { age }.to_string(),
-            "silent for 41.2s: its dump is over"
-        );
+        assert_eq!(Doubt::Ended { age }.to_string(), "silent for 41.2s: its dump is over");
     }
 }

@@ -23,11 +23,7 @@ fn the_port_is_7410() {
 fn both_byte_orders_are_written() {
     assert_eq!(encode(ByteOrder::Little), LITTLE);
     assert_eq!(encode(ByteOrder::Big), BIG);
-    let native = if cfg!(target_endian = "big") {
-        BIG
-    } else {
-        LITTLE
-    };
+    let native = if cfg!(target_endian = "big") { BIG } else { LITTLE };
     assert_eq!(encode(ByteOrder::NATIVE), native);
 }
 

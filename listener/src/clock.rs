@@ -41,10 +41,7 @@ impl Reading {
                 break;
             }
         }
-        let worst = Self {
-            now: now(),
-            offset: i64::MAX,
-        };
+        let worst = Self { now: now(), offset: i64::MAX };
         best.map_or(worst, |(_, reading)| reading)
     }
 }
@@ -52,8 +49,6 @@ impl Reading {
 /// 0 when the kernel has no such clock, which no Linux lacks.
 fn nanoseconds(clock: ClockId) -> i64 {
     clock_gettime(clock).map_or(0, |time| {
-        time.tv_sec()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(time.tv_nsec())
+        time.tv_sec().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec())
     })
 }

@@ -68,10 +68,7 @@ impl FromStr for Follow {
         if name.is_empty() || addresses.iter().any(String::is_empty) {
             return Err(form());
         }
-        Ok(Self {
-            name: name.to_owned(),
-            addresses,
-        })
+        Ok(Self { name: name.to_owned(), addresses })
     }
 }
 
@@ -118,11 +115,7 @@ impl Fleet {
             }
         }
         let slots = vec![Slot::EMPTY; names.len()].into_boxed_slice();
-        Ok(Self {
-            names,
-            by_address,
-            tracker: Tracker::new(slots, session::SILENCE),
-        })
+        Ok(Self { names, by_address, tracker: Tracker::new(slots, session::SILENCE) })
     }
 
     /// All addresses of all nodes.
@@ -133,11 +126,7 @@ impl Fleet {
 
     /// A datagram came: what it changed, in words; `None` when nothing that is worth a line.
     pub fn hear(&mut self, datagram: &Datagram) -> Option<String> {
-        let Datagram {
-            received_at,
-            from,
-            said,
-        } = datagram;
+        let Datagram { received_at, from, said } = datagram;
         let bytes = encode(said.as_ref().ok()?.byte_order);
         let node = self.by_address.get(from).copied();
         match self.tracker.handle(*received_at, &bytes, |_| node) {
@@ -251,18 +240,12 @@ fn tell_notice(notice: &Notice, port: u16, voice: &Voice) {
         Notice::Listening => voice.say(Weight::Info, format!("listening on UDP port {port}")),
         Notice::Served(peer) => voice.say(
             Weight::Info,
-            format!(
-                "process {} reads UDP port {port} and serves this one",
-                peer.pid
-            ),
+            format!("process {} reads UDP port {port} and serves this one", peer.pid),
         ),
         Notice::Bereft => voice.say(Weight::Info, "the process that read the port is gone"),
         Notice::Hangs(peer) | Notice::ServedInVain(peer) => voice.say_once(
             Weight::Warning,
-            format!(
-                "process {} should read UDP port {port} and does not",
-                peer.pid
-            ),
+            format!("process {} should read UDP port {port} and does not", peer.pid),
         ),
         Notice::PortInUse(trouble) | Notice::Untrusted(trouble) | Notice::Trouble(trouble) => {
             voice.say_once(Weight::Warning, trouble.clone());
@@ -291,18 +274,8 @@ mod tests {
     #[test]
     fn a_dump_is_told_from_start_to_end() {
         let mut fleet = fleet(&["a=10.0.0.1,fd00::1", "b=10.0.0.2"]).unwrap();
-        assert!(
-            fleet
-                .hear(&message("fd00::1", 10))
-                .unwrap()
-                .starts_with("a (fd00::1): started")
-        );
-        assert!(
-            fleet
-                .hear(&message("10.0.0.1", 20))
-                .unwrap()
-                .contains("dumping")
-        );
+        assert!(fleet.hear(&message("fd00::1", 10)).unwrap().starts_with("a (fd00::1): started"));
+        assert!(fleet.hear(&message("10.0.0.1", 20)).unwrap().contains("dumping"));
         assert_eq!(fleet.hear(&message("10.0.0.1", 30)), None);
         assert_eq!(fleet.hear(&message("10.0.0.3", 30)), None, "a stranger");
         let now = Instant::from_nanos(31_000_000_000);
@@ -325,10 +298,7 @@ mod tests {
             (&["a="], "NAME=ADDRESS"),
             (&["=10.0.0.1"], "NAME=ADDRESS"),
             (&["a=224.0.0.1"], "multicast"),
-            (
-                &["a=10.0.0.1", "b=10.0.0.1"],
-                "10.0.0.1 is an address of a and of b",
-            ),
+            (&["a=10.0.0.1", "b=10.0.0.1"], "10.0.0.1 is an address of a and of b"),
             (&["a=10.0.0.1", "a=10.0.0.2"], "named twice"),
         ] {
             let error = fleet(nodes).unwrap_err().to_string();

@@ -23,10 +23,7 @@ impl Dating {
     /// For a queue that was empty at `emptied`, when the clocks stood as in `reading`.
     #[must_use]
     pub fn new(emptied: Instant, reading: Reading) -> Self {
-        Self {
-            emptied,
-            offset: reading.offset,
-        }
+        Self { emptied, offset: reading.offset }
     }
 
     /// The queue was seen empty after `reading` was taken.
@@ -71,10 +68,7 @@ mod tests {
     }
 
     fn reading(now: i64, offset: i64) -> Reading {
-        Reading {
-            now: at(now),
-            offset: offset * S,
-        }
+        Reading { now: at(now), offset: offset * S }
     }
 
     #[test]
@@ -86,22 +80,10 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_never_makes_a_datagram_younger() {
         let dating = Dating::new(at(10), reading(10, 1000));
-        assert_eq!(
-            dating.date(Some(1015 * S), reading(40, 980)),
-            at(15),
-            "true"
-        );
-        assert_eq!(
-            dating.date(Some(1015 * S), reading(40, 500)),
-            at(15),
-            "true"
-        );
+        assert_eq!(dating.date(Some(1015 * S), reading(40, 980)), at(15), "true");
+        assert_eq!(dating.date(Some(1015 * S), reading(40, 500)), at(15), "true");
         let future = Some(9999 * S);
-        assert_eq!(
-            dating.date(future, reading(40, 500)),
-            at(10),
-            "as old as can be"
-        );
+        assert_eq!(dating.date(future, reading(40, 500)), at(10), "as old as can be");
         assert_eq!(dating.date(None, reading(40, 1000)), at(10), "no stamp");
     }
 
@@ -110,11 +92,7 @@ mod tests {
         let mut dating = Dating::new(at(10), reading(10, 1000));
         dating.emptied(reading(20, 500));
         assert_eq!(dating.date(Some(525 * S), reading(30, 500)), at(25));
-        assert_eq!(
-            dating.date(Some(0), reading(30, 500)),
-            at(20),
-            "not before it was empty"
-        );
+        assert_eq!(dating.date(Some(0), reading(30, 500)), at(20), "not before it was empty");
     }
 
     proptest! {

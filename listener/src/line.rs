@@ -106,10 +106,7 @@ impl Line {
         if new.is_empty() {
             return;
         }
-        for place in [Some(&mut self.place), self.stand_in.as_mut()]
-            .into_iter()
-            .flatten()
-        {
+        for place in [Some(&mut self.place), self.stand_in.as_mut()].into_iter().flatten() {
             ask(place, &new);
         }
         self.asked.extend(new);
@@ -237,9 +234,7 @@ impl Line {
             Ok(Seat::Untrusted(peer)) => Some(self.blocked(peer)),
             Err(error) => {
                 self.hold(None);
-                Some(News::Notice(Notice::Trouble(format!(
-                    "control socket: {error}"
-                ))))
+                Some(News::Notice(Notice::Trouble(format!("control socket: {error}"))))
             }
         }
     }

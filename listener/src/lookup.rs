@@ -59,11 +59,7 @@ pub fn look_up(name: &str, family: Family) -> Found {
         }
         Known::At(addresses)
     };
-    Found {
-        name: name.to_owned(),
-        known,
-        remarks,
-    }
+    Found { name: name.to_owned(), known, remarks }
 }
 
 /// The resolver's words, without the name of its function.
@@ -101,10 +97,7 @@ pub fn start(names: Vec<String>, family: Family) -> mpsc::UnboundedReceiver<Foun
         }
     }
     let threads = queue.len().min(AT_ONCE);
-    let waiting = Arc::new(Waiting {
-        queue: Mutex::new(queue),
-        changed: Condvar::new(),
-    });
+    let waiting = Arc::new(Waiting { queue: Mutex::new(queue), changed: Condvar::new() });
     for _ in 0..threads {
         let (waiting, sender) = (Arc::clone(&waiting), sender.clone());
         // A host that can make no thread finds no name; the deadline tells.
@@ -121,9 +114,7 @@ fn work(waiting: &Waiting, family: Family, sender: &mpsc::UnboundedSender<Found>
             return;
         }
         if failed {
-            let due = Instant::now()
-                .checked_add(AGAIN)
-                .unwrap_or_else(Instant::now);
+            let due = Instant::now().checked_add(AGAIN).unwrap_or_else(Instant::now);
             let mut queue = waiting.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.push_back((due, name));
             drop(queue);
@@ -141,10 +132,8 @@ fn next_due(waiting: &Waiting) -> Option<String> {
         if pause.is_zero() {
             return queue.pop_front().map(|(_, name)| name);
         }
-        (queue, _) = waiting
-            .changed
-            .wait_timeout(queue, pause)
-            .unwrap_or_else(PoisonError::into_inner);
+        (queue, _) =
+            waiting.changed.wait_timeout(queue, pause).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
@@ -162,27 +151,13 @@ mod tests {
 
     #[test]
     fn numbers_as_getaddrinfo_reads_them() {
-        assert_eq!(
-            addresses("127.1", Family::Any),
-            Ok(vec!["127.0.0.1".into()])
-        );
-        assert_eq!(
-            addresses("::ffff:127.0.0.2", Family::Any),
-            Ok(vec!["127.0.0.2".into()])
-        );
-        assert_eq!(
-            addresses("fe80::1%lo", Family::Any),
-            Ok(vec!["fe80::1%1".into()])
-        );
+        assert_eq!(addresses("127.1", Family::Any), Ok(vec!["127.0.0.1".into()]));
+        assert_eq!(addresses("::ffff:127.0.0.2", Family::Any), Ok(vec!["127.0.0.2".into()]));
+        assert_eq!(addresses("fe80::1%lo", Family::Any), Ok(vec!["fe80::1%1".into()]));
         assert_eq!(addresses("::1", Family::Ipv6), Ok(vec!["::1".into()]));
         let other_family = look_up("::1", Family::Ipv4);
         assert!(matches!(other_family.known, Known::At(_)));
-        assert!(
-            other_family
-                .remarks
-                .iter()
-                .any(|why| why.contains("no IPv4 address"))
-        );
+        assert!(other_family.remarks.iter().any(|why| why.contains("no IPv4 address")));
         for (name, family, why) in [
             ("fe80::1", Family::Any, "fe80::1%eth0"),
             ("224.0.0.1", Family::Any, "multicast"),

@@ -73,10 +73,7 @@ impl Node {
     /// Nothing is known yet of the names.
     #[must_use]
     pub fn new(nodename: &[String], port: Option<&str>, family: Family) -> Self {
-        let pending = |text: &str| Name {
-            text: text.to_owned(),
-            known: Known::Pending,
-        };
+        let pending = |text: &str| Name { text: text.to_owned(), known: Known::Pending };
         Self {
             nodename: nodename.iter().map(|text| pending(text)).collect(),
             port: port.map(pending),
@@ -124,10 +121,7 @@ impl Node {
         };
         let named: BTreeSet<Address> = self.nodename.iter().flat_map(addresses_of).collect();
         let Some(port) = &self.port else {
-            return Believed {
-                rule: Rule::AllNames,
-                addresses: named,
-            };
+            return Believed { rule: Rule::AllNames, addresses: named };
         };
         let port_at: BTreeSet<Address> = addresses_of(port).into_iter().collect();
         let same_name = |name: &Name| name.text.eq_ignore_ascii_case(&port.text);
@@ -152,11 +146,7 @@ impl Node {
             Some(port) => port.text.clone(),
             None => match self.nodename.as_slice() {
                 [first, _, _, _, ..] => {
-                    format!(
-                        "{} (and {} more names)",
-                        first.text,
-                        self.nodename.len() - 1
-                    )
+                    format!("{} (and {} more names)", first.text, self.nodename.len() - 1)
                 }
                 names => join(names),
             },
@@ -203,10 +193,8 @@ mod tests {
     }
 
     fn node(nodename: &[(&str, Known)], port: Option<(&str, Known)>) -> Node {
-        let name = |(text, known): &(&str, Known)| Name {
-            text: (*text).to_owned(),
-            known: known.clone(),
-        };
+        let name =
+            |(text, known): &(&str, Known)| Name { text: (*text).to_owned(), known: known.clone() };
         Node {
             nodename: nodename.iter().map(name).collect(),
             port: port.as_ref().map(name),
@@ -217,37 +205,18 @@ mod tests {
     fn check(node: &Node, rule: Rule, addresses: &[&str]) {
         let believed = node.believed();
         let expected = addresses.iter().map(|a| a.parse().unwrap()).collect();
-        assert_eq!(
-            believed,
-            Believed {
-                rule,
-                addresses: expected
-            },
-            "{node:?}"
-        );
+        assert_eq!(believed, Believed { rule, addresses: expected }, "{node:?}");
     }
 
     #[test]
     fn every_address_of_every_name_counts() {
-        let two = [
-            ("a", at(&["10.0.0.1", "fd00::1"])),
-            ("b", at(&["10.0.0.2"])),
-            ("c", failed()),
-        ];
-        check(
-            &node(&two, None),
-            Rule::AllNames,
-            &["10.0.0.1", "fd00::1", "10.0.0.2"],
-        );
+        let two = [("a", at(&["10.0.0.1", "fd00::1"])), ("b", at(&["10.0.0.2"])), ("c", failed())];
+        check(&node(&two, None), Rule::AllNames, &["10.0.0.1", "fd00::1", "10.0.0.2"]);
     }
 
     #[test]
     fn port_alone_is_name_enough() {
-        check(
-            &node(&[], Some(("a", at(&["10.0.0.1"])))),
-            Rule::AllNames,
-            &["10.0.0.1"],
-        );
+        check(&node(&[], Some(("a", at(&["10.0.0.1"])))), Rule::AllNames, &["10.0.0.1"]);
         check(&node(&[], Some(("a", failed()))), Rule::AllNames, &[]);
         check(&node(&[], Some(("a", Known::Pending))), Rule::AllNames, &[]);
     }
@@ -255,17 +224,9 @@ mod tests {
     #[test]
     fn port_is_one_of_the_names() {
         let names = [("a", at(&["10.0.0.1"])), ("a2", at(&["10.0.1.1"]))];
-        check(
-            &node(&names, Some(("A", failed()))),
-            Rule::AllNames,
-            &["10.0.0.1", "10.0.1.1"],
-        );
+        check(&node(&names, Some(("A", failed()))), Rule::AllNames, &["10.0.0.1", "10.0.1.1"]);
         let port = Some(("alias", at(&["10.0.1.1", "fd00::1"])));
-        check(
-            &node(&names, port),
-            Rule::AllNames,
-            &["10.0.0.1", "10.0.1.1", "fd00::1"],
-        );
+        check(&node(&names, port), Rule::AllNames, &["10.0.0.1", "10.0.1.1", "fd00::1"]);
     }
 
     #[test]
@@ -296,11 +257,7 @@ mod tests {
     #[test]
     fn an_unknown_port_leaves_the_names_and_a_warning() {
         let names = [("a", at(&["10.0.0.1"]))];
-        check(
-            &node(&names, Some(("b", Known::Pending))),
-            Rule::PortPending,
-            &[],
-        );
+        check(&node(&names, Some(("b", Known::Pending))), Rule::PortPending, &[]);
         let mut asked = node(&names, Some(("b", failed())));
         check(&asked, Rule::PortUnknown, &["10.0.0.1"]);
         assert!(asked.warning(&Rule::PortUnknown).is_some());
@@ -315,11 +272,7 @@ mod tests {
             Just(Known::Pending),
             Just(failed()),
             prop::collection::vec(1u8..6, 1..4).prop_map(|ends| {
-                Known::At(
-                    ends.iter()
-                        .map(|e| format!("10.0.0.{e}").parse().unwrap())
-                        .collect(),
-                )
+                Known::At(ends.iter().map(|e| format!("10.0.0.{e}").parse().unwrap()).collect())
             }),
         ]
     }

@@ -120,10 +120,7 @@ impl Port {
         let opened_at = Reading::take();
         let fd = new_socket(port).map_err(|error| match error {
             Errno::EADDRINUSE => PortError::InUse(port),
-            error => PortError::Refused {
-                port,
-                error: error.into(),
-            },
+            error => PortError::Refused { port, error: error.into() },
         })?;
         Self::with(fd, Dating::new(opened_at.now, opened_at))
             .map_err(|error| PortError::Refused { port, error })
@@ -143,11 +140,7 @@ impl Port {
     }
 
     fn with(fd: OwnedFd, dating: Dating) -> io::Result<Self> {
-        Ok(Self {
-            fd: watch(fd)?,
-            dating,
-            buffer: vec![0; LARGEST],
-        })
+        Ok(Self { fd: watch(fd)?, dating, buffer: vec![0; LARGEST] })
     }
 
     /// The socket, to be shared with another process.
@@ -168,10 +161,7 @@ impl Port {
     /// # Errors
     /// When the runtime is shutting down.
     pub async fn readable(&self) -> io::Result<()> {
-        self.fd
-            .readable()
-            .await
-            .map(|mut guard| guard.retain_ready())
+        self.fd.readable().await.map(|mut guard| guard.retain_ready())
     }
 
     /// Reads at most [`BATCH`] datagrams, in the order of their arrival, and hands each to `take`.
@@ -191,11 +181,7 @@ impl Port {
                     let Some(from) = from.map(Address::of_source) else {
                         continue;
                     };
-                    take(Datagram {
-                        received_at,
-                        from,
-                        said,
-                    });
+                    take(Datagram { received_at, from, said });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.dating.emptied(reading);
@@ -224,12 +210,7 @@ fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
             recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
         let stamp = message.cmsgs().ok().and_then(|mut all| all.find_map(stamp));
         let from = message.address.as_ref().and_then(source);
-        (
-            message.bytes,
-            from,
-            stamp,
-            message.flags.contains(MsgFlags::MSG_TRUNC),
-        )
+        (message.bytes, from, stamp, message.flags.contains(MsgFlags::MSG_TRUNC))
     };
     let bytes = buffer.get(..length).unwrap_or_default();
     let said = match decode(bytes) {
@@ -242,19 +223,15 @@ fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
 
 fn stamp(message: ControlMessageOwned) -> Option<i64> {
     match message {
-        ControlMessageOwned::ScmTimestampns(time) => Some(
-            time.tv_sec()
-                .saturating_mul(1_000_000_000)
-                .saturating_add(time.tv_nsec()),
-        ),
+        ControlMessageOwned::ScmTimestampns(time) => {
+            Some(time.tv_sec().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec()))
+        }
         _ => None,
     }
 }
 
 fn source(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = address
-        .as_sockaddr_in()
-        .map(|v4| SocketAddr::from((v4.ip(), v4.port())));
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from((v4.ip(), v4.port())));
     v4.or_else(|| {
         let v6 = address.as_sockaddr_in6()?;
         Some(SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into())
@@ -290,24 +267,15 @@ mod tests {
         std::thread::sleep(Duration::from_millis(300));
         port.readable().await.unwrap();
         let mut heard = Vec::new();
-        assert_eq!(
-            port.read(|datagram| heard.push(datagram)).unwrap(),
-            Queue::Empty
-        );
+        assert_eq!(port.read(|datagram| heard.push(datagram)).unwrap(), Queue::Empty);
         let [first, empty, too_long] = heard.as_slice() else {
             panic!("{heard:?}");
         };
         assert_eq!(first.from.to_string(), "127.0.0.1");
         assert!(first.said.is_ok());
-        assert!(
-            (before..=after).contains(&first.received_at),
-            "not when it was read"
-        );
+        assert!((before..=after).contains(&first.received_at), "not when it was read");
         assert_eq!(empty.said, Err(DecodeError::Empty));
-        assert_eq!(
-            too_long.said,
-            Err(DecodeError::TrailingBytes { extra: 59_992 })
-        );
+        assert_eq!(too_long.said, Err(DecodeError::TrailingBytes { extra: 59_992 }));
     }
 
     /// A queue that nobody has told of yet is not empty.

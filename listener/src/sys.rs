@@ -46,9 +46,5 @@ pub(crate) fn attempt<T>(
         asked = true;
         operation(fd)
     });
-    if asked {
-        answer
-    } else {
-        operation(fd.get_ref())
-    }
+    if asked { answer } else { operation(fd.get_ref()) }
 }

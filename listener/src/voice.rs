@@ -65,9 +65,7 @@ pub struct Voice {
 
 impl std::fmt::Debug for Voice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Voice")
-            .field("verbose", &self.verbose)
-            .finish_non_exhaustive()
+        f.debug_struct("Voice").field("verbose", &self.verbose).finish_non_exhaustive()
     }
 }
 
@@ -90,10 +88,7 @@ impl Voice {
                 if log.is_none() {
                     log = connect_syslog();
                 }
-                match log
-                    .as_ref()
-                    .map(|log: &UnixDatagram| log.send(text.as_bytes()))
-                {
+                match log.as_ref().map(|log: &UnixDatagram| log.send(text.as_bytes())) {
                     Some(Err(_)) => log = None,
                     Some(Ok(_)) | None => return,
                 }
@@ -169,10 +164,7 @@ impl Listener {
             for item in items {
                 let missed = missing.swap(0, Ordering::Relaxed);
                 if missed > 0 {
-                    say(
-                        Weight::Warning,
-                        &format!("{missed} lines were dropped: nobody read them"),
-                    );
+                    say(Weight::Warning, &format!("{missed} lines were dropped: nobody read them"));
                 }
                 match item {
                     Item::Line(weight, line) => {
@@ -185,11 +177,7 @@ impl Listener {
             }
         };
         thread::Builder::new().spawn(speak).ok()?;
-        Some(Self {
-            queue,
-            waiting,
-            dropped,
-        })
+        Some(Self { queue, waiting, dropped })
     }
 
     fn offer(&self, weight: Weight, line: &Arc<str>) {
@@ -227,11 +215,8 @@ mod tests {
             let _ = wait.recv();
             drop(tell.send(line.to_owned()));
         });
-        let voice = Voice {
-            listeners: listener.into_iter().collect(),
-            said: Mutex::default(),
-            verbose: 1,
-        };
+        let voice =
+            Voice { listeners: listener.into_iter().collect(), said: Mutex::default(), verbose: 1 };
         for number in 0..ROOM + 100 {
             voice.say(Weight::Detail, format!("{number}"));
         }
@@ -251,11 +236,8 @@ mod tests {
     fn what_is_said_once_is_said_once() {
         let (tell, told) = mpsc::channel();
         let listener = Listener::start(move |_, line| drop(tell.send(line.to_owned())));
-        let voice = Voice {
-            listeners: listener.into_iter().collect(),
-            said: Mutex::default(),
-            verbose: 0,
-        };
+        let voice =
+            Voice { listeners: listener.into_iter().collect(), said: Mutex::default(), verbose: 0 };
         for line in ["a", "b\nc", "a", "b\nc"] {
             voice.say_once(Weight::Info, line.to_owned());
         }

@@ -64,12 +64,7 @@ impl Address {
     const MAPPED: u64 = 0xffff;
 
     const fn from_bits(bits: u128) -> Self {
-        Self {
-            ip: [(bits >> 64) as u64, bits as u64],
-            zone: Zone {
-                name: [0; Zone::LENGTH],
-            },
-        }
+        Self { ip: [(bits >> 64) as u64, bits as u64], zone: Zone { name: [0; Zone::LENGTH] } }
     }
 
     /// An address from the 4 or 16 bytes that it has on the wire.
@@ -79,9 +74,7 @@ impl Address {
             return Some(Self::from_bits(u128::from_be_bytes(ip)));
         }
         let ip = u32::from_be_bytes(bytes.try_into().ok()?);
-        Some(Self::from_bits(u128::from(
-            Self::MAPPED << 32 | u64::from(ip),
-        )))
+        Some(Self::from_bits(u128::from(Self::MAPPED << 32 | u64::from(ip))))
     }
 
     /// Whether it is one of IPv6.
@@ -249,12 +242,7 @@ mod tests {
         assert_eq!((named.number(), named.text()), (None, &b"eth0"[..]));
         assert_eq!(named.name(), *b"eth0\0\0\0\0\0\0\0\0\0\0\0\0");
         assert_eq!(zone("fe80::1%abcdefghijklmno").unwrap().text().len(), 15);
-        for not in [
-            "fe80::1%",
-            "fe80::1%abcdefghijklmnop",
-            "127.0.0.1%lo",
-            "%lo",
-        ] {
+        for not in ["fe80::1%", "fe80::1%abcdefghijklmnop", "127.0.0.1%lo", "%lo"] {
             assert_eq!(zone(not), None, "{not}");
         }
     }
@@ -262,10 +250,7 @@ mod tests {
     #[test]
     fn v4_in_v6_is_v4() {
         assert_eq!(Address::parse(b"::ffff:10.0.0.1"), Address::parse(b"10.1"));
-        assert_eq!(
-            Address::parse(b"10.1").unwrap().as_v4(),
-            Some([10, 0, 0, 1])
-        );
+        assert_eq!(Address::parse(b"10.1").unwrap().as_v4(), Some([10, 0, 0, 1]));
         assert_eq!(Address::parse(b"::1").unwrap().as_v4(), None);
     }
 

@@ -59,11 +59,7 @@ impl Options<'_> {
         Self {
             port: fence_kdump_core::PORT,
             family: Family::Auto,
-            cadence: Cadence {
-                interval: Millis::seconds(10),
-                count: 0,
-                burst: Burst::new(),
-            },
+            cadence: Cadence { interval: Millis::seconds(10), count: 0, burst: Burst::new() },
             verbose: 0,
             hops: 0,
             device: &[],
@@ -183,11 +179,7 @@ pub struct Words<'a, I> {
 impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
     /// Over `words`, the program's own name not among them.
     pub fn new(words: I) -> Self {
-        Self {
-            rest: words,
-            letters: &[],
-            only_nodes: false,
-        }
+        Self { rest: words, letters: &[], only_nodes: false }
     }
 
     fn long(&mut self, text: &'a [u8]) -> Word<'a> {
@@ -206,10 +198,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
         }
         match last {
             Some(row) => self.value(row, parts.rest()),
-            None => Word {
-                what: What::Wrong(found),
-                text: given,
-            },
+            None => Word { what: What::Wrong(found), text: given },
         }
     }
 
@@ -226,10 +215,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
                 return self.value(row, Some(attached).filter(|text| !text.is_empty()));
             }
         }
-        Word {
-            what: What::Wrong(Wrong::Unknown),
-            text: letter,
-        }
+        Word { what: What::Wrong(Wrong::Unknown), text: letter }
     }
 
     /// An option with its value: what is attached to it, or the next word where it needs one.
@@ -248,10 +234,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
                 value = Some(row.long());
             }
         }
-        Word {
-            what,
-            text: value.unwrap_or_default(),
-        }
+        Word { what, text: value.unwrap_or_default() }
     }
 }
 
@@ -277,10 +260,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Iterator for Words<'a, I> {
                 return Some(self.short(short));
             }
         }
-        Some(Word {
-            what: What::Node,
-            text,
-        })
+        Some(Word { what: What::Node, text })
     }
 }
 
@@ -354,14 +334,7 @@ fn stock_number(text: &[u8]) -> Option<(u32, Understood)> {
         return None;
     }
     let whole = rest.is_empty() && !digits.is_empty();
-    Some((
-        number,
-        if whole {
-            Understood::Whole
-        } else {
-            Understood::InPart
-        },
-    ))
+    Some((number, if whole { Understood::Whole } else { Understood::InPart }))
 }
 
 /// The largest count and interval of the stock tool.

@@ -15,9 +15,7 @@ fn read<'a>(
         match word.what {
             What::Node => nodes.push(text),
             What::Option(name) => {
-                options
-                    .take(name, word.text)
-                    .ok_or((Wrong::BadValue(name), text))?;
+                options.take(name, word.text).ok_or((Wrong::BadValue(name), text))?;
             }
             What::Wrong(wrong) => return Err((wrong, text)),
         }
@@ -27,35 +25,18 @@ fn read<'a>(
 
 #[test]
 fn options_and_nodes_mix() {
-    let (options, nodes) = read(&[
-        "a",
-        "-c",
-        "3",
-        "b",
-        "-p7411",
-        "--inter=5",
-        "--fam",
-        "IPv6",
-        "-",
-        "--",
-        "-v",
-        "--",
-    ])
-    .unwrap();
+    let (options, nodes) =
+        read(&["a", "-c", "3", "b", "-p7411", "--inter=5", "--fam", "IPv6", "-", "--", "-v", "--"])
+            .unwrap();
     assert_eq!(nodes, ["a", "b", "-", "-v", "--"]);
     assert_eq!((options.port, options.family), (7411, Family::V6));
-    assert_eq!(
-        (options.cadence.count, options.cadence.interval),
-        (3, Millis(5000))
-    );
+    assert_eq!((options.cadence.count, options.cadence.interval), (3, Millis(5000)));
     assert_eq!(options.verbose, 0);
 }
 
 #[test]
 fn the_stock_tools_abbreviations_stay_unambiguous() {
-    let stock = [
-        "ipport", "family", "count", "interval", "verbose", "version", "help",
-    ];
+    let stock = ["ipport", "family", "count", "interval", "verbose", "version", "help"];
     let (mut unambiguous, mut ambiguous) = (0, 0);
     for name in stock {
         for length in 1..=name.len() {
@@ -83,27 +64,15 @@ fn the_stock_tools_abbreviations_stay_unambiguous() {
 #[test]
 fn short_options_stick_together() {
     let (options, nodes) = read(&["-v", "-vp9", "n", "-v2", "-c1"]).unwrap();
-    assert_eq!(
-        (options.verbose, options.port, &nodes[..]),
-        (2, 7410, &["n"][..])
-    );
+    assert_eq!((options.verbose, options.port, &nodes[..]), (2, 7410, &["n"][..]));
     let what = |line: &'static [&'static str]| {
-        words(line)
-            .iter()
-            .map(|word| word.what)
-            .collect::<std::vec::Vec<_>>()
+        words(line).iter().map(|word| word.what).collect::<std::vec::Vec<_>>()
     };
-    assert_eq!(
-        what(&["-hV"]),
-        [What::Option(Name::Help), What::Option(Name::Version)]
-    );
+    assert_eq!(what(&["-hV"]), [What::Option(Name::Help), What::Option(Name::Version)]);
     assert_eq!(what(&["-Vhx"])[2], What::Wrong(Wrong::Unknown));
     let line = ["-vc1"];
     let [word] = words(&line)[..] else { panic!() };
-    assert_eq!(
-        (word.what, word.text),
-        (What::Option(Name::Verbose), &b"c1"[..])
-    );
+    assert_eq!((word.what, word.text), (What::Option(Name::Verbose), &b"c1"[..]));
 }
 
 #[test]
@@ -119,27 +88,13 @@ fn what_is_wrong_is_named() {
     ] {
         assert_eq!(read(line).unwrap_err(), (wrong, text));
     }
-    for port in [
-        "0",
-        "65536",
-        "abc",
-        "-1",
-        "",
-        "99999999999999999999",
-        "0x10",
-    ] {
+    for port in ["0", "65536", "abc", "-1", "", "99999999999999999999", "0x10"] {
         let line = ["-p", port];
-        assert_eq!(
-            read(&line).unwrap_err(),
-            (Wrong::BadValue(Name::Port), port)
-        );
+        assert_eq!(read(&line).unwrap_err(), (Wrong::BadValue(Name::Port), port));
     }
     for interval in ["0", "-3", "x", "2147483648", "0.5", ""] {
         let line = ["-i", interval];
-        assert_eq!(
-            read(&line).unwrap_err(),
-            (Wrong::BadValue(Name::Interval), interval)
-        );
+        assert_eq!(read(&line).unwrap_err(), (Wrong::BadValue(Name::Interval), interval));
     }
     for (option, values) in [
         ("count", &["-1", "2147483648"][..]),
@@ -164,9 +119,7 @@ fn what_is_wrong_is_named() {
         for value in values {
             let word = format!("--{option}={value}");
             let line = [word.as_str()];
-            let Err((Wrong::BadValue(name), text)) = read(&line) else {
-                panic!("{word}")
-            };
+            let Err((Wrong::BadValue(name), text)) = read(&line) else { panic!("{word}") };
             assert_eq!((name.text(), text), (option.as_bytes(), *value));
         }
     }

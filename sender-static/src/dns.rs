@@ -105,14 +105,7 @@ pub fn reply<'p>(packet: &'p [u8], query: &Query, kind: Kind) -> Option<(Meaning
         0 | 3 => Meaning::Final,
         _ => Meaning::Unhelpful,
     };
-    Some((
-        meaning,
-        Addresses {
-            kind,
-            records: rest,
-            left: u16::from_be_bytes([a_high, a_low]),
-        },
-    ))
+    Some((meaning, Addresses { kind, records: rest, left: u16::from_be_bytes([a_high, a_low]) }))
 }
 
 /// The addresses in an answer.
@@ -201,13 +194,7 @@ mod tests {
 
     fn ask(name: &str, domain: &str, kind: Kind) -> Option<Query> {
         let mut built = Query::new();
-        query(
-            &mut built,
-            0x1234,
-            [name.as_bytes(), domain.as_bytes()],
-            kind,
-        )
-        .map(|()| built)
+        query(&mut built, 0x1234, [name.as_bytes(), domain.as_bytes()], kind).map(|()| built)
     }
 
     /// The bytes of RFC 1035's form, written out.
@@ -276,10 +263,7 @@ mod tests {
                 (POINTER, 1, &[192, 0, 2, 3]),
             ],
         );
-        assert_eq!(
-            addresses(&packet, &query, Kind::A),
-            ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
-        );
+        assert_eq!(addresses(&packet, &query, Kind::A), ["192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     }
 
     #[test]
@@ -327,11 +311,7 @@ mod tests {
             (0x8181, Meaning::Unhelpful),
         ] {
             let packet = answer(&query, flags, &[]);
-            assert_eq!(
-                reply(&packet, &query, Kind::A).unwrap().0,
-                meaning,
-                "{flags:x}"
-            );
+            assert_eq!(reply(&packet, &query, Kind::A).unwrap().0, meaning, "{flags:x}");
         }
     }
 
@@ -343,16 +323,9 @@ mod tests {
         let packet = answer(
             &query,
             0x8180,
-            &[
-                (&circle, 5, &circle),
-                (&circle, 1, &[192, 0, 2, 1]),
-                (POINTER, 1, &[192, 0, 2, 2]),
-            ],
+            &[(&circle, 5, &circle), (&circle, 1, &[192, 0, 2, 1]), (POINTER, 1, &[192, 0, 2, 2])],
         );
-        assert_eq!(
-            addresses(&packet, &query, Kind::A),
-            ["192.0.2.1", "192.0.2.2"]
-        );
+        assert_eq!(addresses(&packet, &query, Kind::A), ["192.0.2.1", "192.0.2.2"]);
     }
 
     #[test]

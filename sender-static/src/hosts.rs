@@ -39,11 +39,7 @@ mod tests {
                 std::net::Ipv6Addr::from_octets(address.as_v6().as_flattened().try_into().unwrap())
                     .to_canonical();
             let zone = String::from_utf8_lossy(address.zone.text());
-            if zone.is_empty() {
-                ip.to_string()
-            } else {
-                format!("{ip}%{zone}")
-            }
+            if zone.is_empty() { ip.to_string() } else { format!("{ip}%{zone}") }
         };
         let mut found = Vec::new();
         each(HOSTS, name.as_bytes(), |address| found.push(text(address)));

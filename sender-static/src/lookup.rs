@@ -172,11 +172,7 @@ impl Lookup {
     /// Sets the time until when answers are waited for.
     pub fn wait(&mut self, now: Millis, settings: &Settings) {
         let first = self.attempt <= 1;
-        let span = if first {
-            FIRST_WAIT.min(settings.timeout)
-        } else {
-            settings.timeout
-        };
+        let span = if first { FIRST_WAIT.min(settings.timeout) } else { settings.timeout };
         self.deadline = now.plus(span);
     }
 }
@@ -246,16 +242,10 @@ mod tests {
     #[test]
     fn one_server_that_knows_is_enough() {
         let mut lookup = begun(Family::Auto);
-        assert_eq!(
-            lookup.step(Millis(1), &settings()),
-            Step::Wait(Millis(1000))
-        );
+        assert_eq!(lookup.step(Millis(1), &settings()), Step::Wait(Millis(1000)));
         lookup.answered(1, Kind::A);
         lookup.found(1);
-        assert_eq!(
-            lookup.step(Millis(2), &settings()),
-            Step::Wait(Millis(1000))
-        );
+        assert_eq!(lookup.step(Millis(2), &settings()), Step::Wait(Millis(1000)));
         lookup.answered(1, Kind::Aaaa);
         assert_eq!(lookup.step(Millis(3), &settings()), Step::Over);
         assert!(lookup.complete());
@@ -274,17 +264,10 @@ mod tests {
     fn a_no_of_one_server_waits_for_the_other() {
         let mut lookup = begun(Family::Auto);
         Kind::BOTH.iter().for_each(|kind| lookup.answered(0, *kind));
-        assert_eq!(
-            lookup.step(Millis(5), &settings()),
-            Step::Wait(Millis(1000))
-        );
+        assert_eq!(lookup.step(Millis(5), &settings()), Step::Wait(Millis(1000)));
         lookup.answered(1, Kind::A);
         lookup.found(1);
-        assert_eq!(
-            lookup.step(Millis(6), &settings()),
-            Step::Wait(Millis(1000)),
-            "its AAAA too"
-        );
+        assert_eq!(lookup.step(Millis(6), &settings()), Step::Wait(Millis(1000)), "its AAAA too");
         lookup.answered(1, Kind::Aaaa);
         assert_eq!(lookup.step(Millis(7), &settings()), Step::Over);
     }
@@ -293,16 +276,11 @@ mod tests {
     fn no_from_all_goes_on_to_the_next_form_at_once() {
         let mut lookup = begun(Family::Auto);
         for server in 0..2 {
-            Kind::BOTH
-                .iter()
-                .for_each(|kind| lookup.answered(server, *kind));
+            Kind::BOTH.iter().for_each(|kind| lookup.answered(server, *kind));
         }
         assert_eq!(lookup.step(Millis(5), &settings()), Step::Ask);
         assert_eq!((lookup.candidate, lookup.id), (1, 8));
-        assert!(
-            lookup.open(0, Kind::A),
-            "the other form is another question"
-        );
+        assert!(lookup.open(0, Kind::A), "the other form is another question");
     }
 
     #[test]
@@ -320,11 +298,7 @@ mod tests {
                 Step::Over => unreachable!(),
             }
         }
-        assert_eq!(
-            asked,
-            [0, 1000, 6000, 11_000],
-            "the last one is the next form of the name"
-        );
+        assert_eq!(asked, [0, 1000, 6000, 11_000], "the last one is the next form of the name");
     }
 
     #[test]
@@ -346,10 +320,7 @@ mod tests {
         let forms = |name: &str, dots| {
             let search = || words(b"a.example b.example");
             let form = |candidate| domain(name.as_bytes(), candidate, dots, search());
-            let forms: Vec<_> = (0..9)
-                .map_while(form)
-                .map(String::from_utf8_lossy)
-                .collect();
+            let forms: Vec<_> = (0..9).map_while(form).map(String::from_utf8_lossy).collect();
             forms.join(" ")
         };
         assert_eq!(forms("node", 1), "a.example b.example ");

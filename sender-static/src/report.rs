@@ -101,11 +101,7 @@ impl Line {
     /// Adds an option's value that is not as it should be, and what would be right.
     #[inline(never)]
     fn value(&mut self, name: Name, text: &[u8]) -> &mut Self {
-        self.text(name.text())
-            .text(b": '")
-            .text(text)
-            .text(b"' is not ")
-            .text(right(name))
+        self.text(name.text()).text(b": '").text(text).text(b"' is not ").text(right(name))
     }
 
     /// Writes the line, unless that would have to wait.
@@ -170,10 +166,7 @@ pub fn wrong(wrong: Wrong, text: &[u8]) {
 /// Says that a value is taken for what can be read of it.
 #[inline(never)]
 pub fn in_part(name: Name, text: &[u8]) {
-    Line::new()
-        .value(name, text)
-        .text(b"; read as far as it is")
-        .say();
+    Line::new().value(name, text).text(b"; read as far as it is").say();
 }
 
 #[cfg(test)]

@@ -112,11 +112,7 @@ mod tests {
             std::net::Ipv6Addr::from_octets(server.as_v6().as_flattened().try_into().unwrap())
                 .to_canonical()
         };
-        settings
-            .servers
-            .iter()
-            .map(|server| ip(server).to_string())
-            .collect()
+        settings.servers.iter().map(|server| ip(server).to_string()).collect()
     }
 
     #[test]
@@ -148,10 +144,7 @@ mod tests {
             (Millis::seconds(30), 5, 15)
         );
         let settings = parsed(b"options timeout:0 attempts:0");
-        assert_eq!(
-            (settings.timeout, settings.attempts),
-            (Millis::seconds(1), 1)
-        );
+        assert_eq!((settings.timeout, settings.attempts), (Millis::seconds(1), 1));
         let settings = parsed(b"");
         assert_eq!(
             (settings.timeout, settings.attempts, settings.dots),
@@ -167,10 +160,7 @@ mod tests {
                 words(&settings.search).map(|word| String::from_utf8_lossy(word).into_owned());
             words.collect::<std::vec::Vec<_>>()
         };
-        assert_eq!(
-            list("search a.example b.example # c"),
-            ["a.example", "b.example"]
-        );
+        assert_eq!(list("search a.example b.example # c"), ["a.example", "b.example"]);
         assert_eq!(list("search a.example\ndomain b.example\n"), ["b.example"]);
         assert_eq!(list("nameserver 127.0.0.1"), [""; 0]);
     }

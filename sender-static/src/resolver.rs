@@ -26,11 +26,7 @@ pub struct Resolver {
 impl Resolver {
     /// Knows nothing yet.
     pub fn new() -> Self {
-        Self {
-            settings: Settings::new(),
-            sockets: heapless::Vec::new(),
-            query: Query::new(),
-        }
+        Self { settings: Settings::new(), sockets: heapless::Vec::new(), query: Query::new() }
     }
 
     /// Takes over what `/etc/resolv.conf` says. Answers to former questions are lost.

@@ -71,24 +71,14 @@ impl Turn {
     /// The same rounds, from now on.
     #[must_use]
     pub fn afresh(self, now: Millis) -> Self {
-        Self {
-            start: now,
-            steady: false,
-            due: now,
-            ..self
-        }
+        Self { start: now, steady: false, due: now, ..self }
     }
 }
 
 impl Cadence {
     /// The first turn, due now.
     pub fn begin(&self, now: Millis) -> Turn {
-        Turn {
-            start: now,
-            steady: false,
-            left: self.count,
-            due: now,
-        }
+        Turn { start: now, steady: false, left: self.count, due: now }
     }
 
     /// Moves `turn` on after a message went out at `now` (`taken`), or could not.
@@ -140,11 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn cadence(interval: u64, count: u32) -> Cadence {
-        Cadence {
-            interval: Millis(interval),
-            count,
-            ..Options::default().cadence
-        }
+        Cadence { interval: Millis(interval), count, ..Options::default().cadence }
     }
 
     /// Walks through the turns of one address, each `late` after it was due.
@@ -178,10 +164,7 @@ mod tests {
     #[test]
     fn a_burst_and_then_intervals_counted_from_the_start() {
         let sent = run(&cadence(10_000, 0), 0, |_| true, 40_000);
-        assert_eq!(
-            sent,
-            [0, 200, 500, 1000, 2000, 10_000, 20_000, 30_000, 40_000]
-        );
+        assert_eq!(sent, [0, 200, 500, 1000, 2000, 10_000, 20_000, 30_000, 40_000]);
     }
 
     #[test]
@@ -198,10 +181,7 @@ mod tests {
 
     #[test]
     fn no_burst_is_one_message_an_interval() {
-        let plain = Cadence {
-            burst: Burst::new(),
-            ..cadence(10_000, 0)
-        };
+        let plain = Cadence { burst: Burst::new(), ..cadence(10_000, 0) };
         assert_eq!(run(&plain, 0, |_| true, 20_000), [0, 10_000, 20_000]);
     }
 
@@ -213,26 +193,13 @@ mod tests {
 
     #[test]
     fn a_network_that_comes_back_gets_a_burst() {
-        let sent = run(
-            &cadence(10_000, 0),
-            0,
-            |at| !(9_000..25_000).contains(&at),
-            37_000,
-        );
-        assert_eq!(
-            sent,
-            [
-                0, 200, 500, 1000, 2000, 25_000, 25_200, 25_500, 26_000, 27_000, 35_000
-            ]
-        );
+        let sent = run(&cadence(10_000, 0), 0, |at| !(9_000..25_000).contains(&at), 37_000);
+        assert_eq!(sent, [0, 200, 500, 1000, 2000, 25_000, 25_200, 25_500, 26_000, 27_000, 35_000]);
     }
 
     #[test]
     fn a_count_is_rounds() {
-        assert_eq!(
-            run(&cadence(1000, 3), 0, |_| true, u64::MAX),
-            [0, 1000, 2000]
-        );
+        assert_eq!(run(&cadence(1000, 3), 0, |_| true, u64::MAX), [0, 1000, 2000]);
         assert_eq!(run(&cadence(1000, 3), 0, |at| at == 1000, u64::MAX), [1000]);
         assert_eq!(run(&cadence(1000, 1), 0, |_| true, u64::MAX), [0]);
     }

@@ -92,10 +92,7 @@ pub struct Storage<'a> {
 impl Storage<'_> {
     /// Nothing in it, and not a byte of it touched.
     pub const fn new() -> Self {
-        Self {
-            nodes: [MaybeUninit::uninit(); INLINE],
-            targets: [MaybeUninit::uninit(); INLINE],
-        }
+        Self { nodes: [MaybeUninit::uninit(); INLINE], targets: [MaybeUninit::uninit(); INLINE] }
     }
 }
 
@@ -149,13 +146,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             return;
         }
         let turn = self.options.cadence.begin(self.now);
-        let node = Node {
-            name,
-            spoken_to: false,
-            found: false,
-            turn,
-            lookup: None,
-        };
+        let node = Node { name, spoken_to: false, found: false, turn, lookup: None };
         if self.nodes.push(&node).is_none() {
             report::node(name, NO_MEMORY);
         } else if let Some(address) = address {
@@ -179,12 +170,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             }
         }
         let turn = node.turn.afresh(self.now);
-        let target = Target {
-            address: *address,
-            node: place,
-            turn,
-            trouble: None,
-        };
+        let target = Target { address: *address, node: place, turn, trouble: None };
         if self.targets.push(&target).is_none() {
             report::node(node.name, NO_MEMORY);
         }
@@ -232,9 +218,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                 continue;
             }
             let result = self.transport.send(&MESSAGE, &target.address);
-            self.options
-                .cadence
-                .advance(&mut target.turn, now, result.is_ok());
+            self.options.cadence.advance(&mut target.turn, now, result.is_ok());
             let known = target.trouble == result.err() && result.is_err();
             target.trouble = result.err();
             let Some(node) = self.nodes.get_mut(target.node) else {

@@ -20,10 +20,7 @@ impl<'t> Pieces<'t> {
 
 /// Cuts `text` at every `separator`.
 pub fn pieces(text: &[u8], separator: u8) -> Pieces<'_> {
-    Pieces {
-        rest: Some(text),
-        separator,
-    }
+    Pieces { rest: Some(text), separator }
 }
 
 impl<'t> Iterator for Pieces<'t> {
@@ -105,10 +102,7 @@ pub fn leading_number(mut text: &[u8], radix: u32) -> (Option<u32>, &[u8]) {
             break;
         }
         // Once it is too large it stays so.
-        number = number
-            .wrapping_mul(radix.into())
-            .wrapping_add(digit.into())
-            .min(1 << 32);
+        number = number.wrapping_mul(radix.into()).wrapping_add(digit.into()).min(1 << 32);
         text = rest;
     }
     (u32::try_from(number).ok(), text)
@@ -160,16 +154,7 @@ mod tests {
     fn numbers() {
         assert_eq!(number(b"4294967295", 10), Some(u32::MAX));
         assert_eq!(number(b"ffffFFFF", 16), Some(u32::MAX));
-        for not in [
-            "",
-            "4294967296",
-            "99999999999999999999999999",
-            "1x",
-            "x",
-            "-1",
-            "+1",
-            " 1",
-        ] {
+        for not in ["", "4294967296", "99999999999999999999999999", "1x", "x", "-1", "+1", " 1"] {
             assert_eq!(number(not.as_bytes(), 10), None, "{not}");
         }
         assert_eq!(leading_number(b"12ab", 10), (Some(12), &b"ab"[..]));

@@ -58,12 +58,7 @@ fn validate_all_validates() {
             .file("/etc/resolv.conf", "nameserver 127.0.0.1\n")
             .run(LIMIT)
     };
-    for lines in [
-        "",
-        "nodename=127.0.0.2",
-        "nodename=nosuch.invalid,127.0.0.2",
-        "port=127.0.0.2",
-    ] {
+    for lines in ["", "nodename=127.0.0.2", "nodename=nosuch.invalid,127.0.0.2", "port=127.0.0.2"] {
         let _ = validate(lines).expect_success();
     }
     for (lines, said) in [
@@ -79,10 +74,7 @@ fn validate_all_validates() {
     let stranger = net.udp("127.0.0.1:7410");
     let output = validate("nodename=127.0.0.2");
     assert_eq!(output.code, Some(1), "{output}");
-    assert!(
-        output.stderr.contains("in use by another program"),
-        "{output}"
-    );
+    assert!(output.stderr.contains("in use by another program"), "{output}");
     drop(stranger);
     // One of our own on the port is no fault: it serves.
     let agent = Run::new(programs::ours("fence_kdump"))
@@ -99,36 +91,18 @@ fn the_metadata_satisfies_the_schema_and_is_the_committed_file() {
         return;
     }
     let agent = programs::ours("fence_kdump");
-    let metadata = Run::new(&agent)
-        .args(["-o", "metadata"])
-        .run(LIMIT)
-        .expect_success();
+    let metadata = Run::new(&agent).args(["-o", "metadata"]).run(LIMIT).expect_success();
     let committed = programs::workspace().join("dist/fence_kdump.metadata.xml");
-    assert_eq!(
-        metadata.stdout,
-        fs::read_to_string(&committed).expect("committed")
-    );
+    assert_eq!(metadata.stdout, fs::read_to_string(&committed).expect("committed"));
     let schema = "/usr/share/cluster/relaxng/metadata.rng";
-    let lint = Run::new("xmllint")
-        .args(["--noout", "--relaxng", schema])
-        .arg(&committed);
+    let lint = Run::new("xmllint").args(["--noout", "--relaxng", schema]).arg(&committed);
     let _ = lint.run(LIMIT).expect_success();
     for action in ["off", "monitor", "metadata", "validate-all"] {
-        assert!(
-            metadata
-                .stdout
-                .contains(&format!("<action name=\"{action}\"/>")),
-            "{action}"
-        );
+        assert!(metadata.stdout.contains(&format!("<action name=\"{action}\"/>")), "{action}");
     }
     // Pacemaker would ask these which nodes it may fence.
     for action in ["list", "status"] {
-        assert!(
-            !metadata
-                .stdout
-                .contains(&format!("<action name=\"{action}\"")),
-            "{action}"
-        );
+        assert!(!metadata.stdout.contains(&format!("<action name=\"{action}\"")), "{action}");
     }
 }
 
@@ -138,10 +112,7 @@ fn the_man_page_is_whole_and_well_formed() {
         return;
     }
     let page = programs::workspace().join("dist/man/fence_kdump.8");
-    let lint = Run::new("mandoc")
-        .args(["-T", "lint", "-W", "warning"])
-        .arg(&page)
-        .run(LIMIT);
+    let lint = Run::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(&page).run(LIMIT);
     assert_eq!((lint.code, lint.stdout.as_str()), (Some(0), ""), "{lint}");
     let text = fs::read_to_string(&page).expect("committed");
     let metadata = programs::workspace().join("dist/fence_kdump.metadata.xml");
@@ -149,23 +120,15 @@ fn the_man_page_is_whole_and_well_formed() {
     let mut options = 0;
     for line in metadata.lines().filter(|line| line.contains("<getopt")) {
         let long = line.split("--").nth(1).expect("a long name");
-        let long: String = long
-            .chars()
-            .take_while(|c| c.is_ascii_lowercase() || *c == '-')
-            .collect();
+        let long: String =
+            long.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
         let written = format!("Fl -{}", long.replace('-', "\\-"));
         let plain = format!("Fl -{long}");
-        assert!(
-            text.contains(&written) || text.contains(&plain),
-            "--{long} is missing"
-        );
+        assert!(text.contains(&written) || text.contains(&plain), "--{long} is missing");
         options += 1;
     }
     assert!(options >= 8, "the metadata names all options");
-    for line in metadata
-        .lines()
-        .filter(|line| line.contains("<parameter name"))
-    {
+    for line in metadata.lines().filter(|line| line.contains("<parameter name")) {
         let key = line.split('"').nth(1).expect("a name");
         assert!(text.contains(key), "{key} is missing");
     }

@@ -12,12 +12,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 fn daemon(net: &Netns) -> Proc {
     Run::new(programs::ours("fence_kdumpd"))
-        .args([
-            "--node",
-            "one=127.0.0.11,127.0.1.11",
-            "--node",
-            "two=127.0.0.12",
-        ])
+        .args(["--node", "one=127.0.0.11,127.0.1.11", "--node", "two=127.0.0.12"])
         .inside(net)
         .spawn()
 }
@@ -30,11 +25,7 @@ fn agent(net: &Netns, node: &str, timeout: &str) -> Proc {
 }
 
 fn status(net: &Netns, more: &[&str]) -> Output {
-    Run::new(programs::ours("fence_kdumpctl"))
-        .arg("status")
-        .args(more)
-        .inside(net)
-        .run(LIMIT)
+    Run::new(programs::ours("fence_kdumpctl")).arg("status").args(more).inside(net).run(LIMIT)
 }
 
 fn state(net: &Netns, node: &str) -> (String, u64) {
@@ -42,15 +33,9 @@ fn state(net: &Netns, node: &str) -> (String, u64) {
     let status: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(status["program"], "fence_kdumpd", "{text}");
     let nodes = status["nodes"].as_array().expect("a list");
-    let node = nodes
-        .iter()
-        .find(|one| one["name"] == node)
-        .expect("a known node");
+    let node = nodes.iter().find(|one| one["name"] == node).expect("a known node");
     let state = node["state"].as_str().expect("a word");
-    (
-        state.to_owned(),
-        node["messages"].as_u64().expect("a number"),
-    )
+    (state.to_owned(), node["messages"].as_u64().expect("a number"))
 }
 
 fn speak(net: &Netns, from: &str) {
@@ -75,10 +60,7 @@ fn the_daemon_follows_nodes_and_serves_agents() {
     }
     speak(&net, "127.0.1.11");
     daemon.wait_stderr_line("one (127.0.1.11): started", LIMIT);
-    assert!(
-        known.is_running(),
-        "127.0.1.11 is no address of the agent's node"
-    );
+    assert!(known.is_running(), "127.0.1.11 is no address of the agent's node");
     speak(&net, "127.0.0.11");
     daemon.wait_stderr_line("one (127.0.0.11): dumping", LIMIT);
     speak(&net, "127.0.0.99");
@@ -87,10 +69,7 @@ fn the_daemon_follows_nodes_and_serves_agents() {
     assert_eq!(silent.wait_for(LIMIT).code, Some(1));
     assert_eq!(state(&net, "one"), ("dumping".to_owned(), 2));
     let table = status(&net, &[]).expect_success();
-    assert!(
-        table.stdout.contains("NODE") && table.stdout.contains("two"),
-        "{table}"
-    );
+    assert!(table.stdout.contains("NODE") && table.stdout.contains("two"), "{table}");
 }
 
 /// What the daemon heard before an agent started is no evidence for that agent.
@@ -148,10 +127,7 @@ fn nobody_there_is_told() {
     let alone = agent(&net, "127.0.0.11", "10");
     alone.wait_bound(PORT);
     let agents = status(&net, &[]).expect_success();
-    assert!(
-        agents.stdout.starts_with("fence_kdump (process "),
-        "{agents}"
-    );
+    assert!(agents.stdout.starts_with("fence_kdump (process "), "{agents}");
     let stopped = alone;
     stopped.signal(Signal::STOP);
     thread::sleep(Duration::from_millis(50));

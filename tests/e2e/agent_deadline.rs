@@ -20,9 +20,7 @@ const UNREAD: &str = r#"mkfifo "$0"; sleep 30 <"$0" >/dev/null 2>&1 & exec 3>"$0
 const BROKEN: &str = r#"mkfifo "$0"; true <"$0" & exec 3>"$0"; wait; "#;
 
 fn agent<'net>(net: &'net Netns, line: &str) -> Run<'net> {
-    Run::new(programs::ours("fence_kdump"))
-        .args(line.split_whitespace())
-        .inside(net)
+    Run::new(programs::ours("fence_kdump")).args(line.split_whitespace()).inside(net)
 }
 
 /// The agent, started by a shell that arranges its descriptors.
@@ -60,13 +58,7 @@ fn nobody_reads_what_it_says() {
         let agent = by_shell(&net, UNREAD, "-n 127.0.0.2 -t 4 -v3 >&3 2>&3");
         let to = "127.0.0.1:7410".parse().expect("an address");
         // Every datagram is a line; the pipe takes some 600 of them.
-        let noise = flood(
-            net.udp("127.0.0.3:0"),
-            to,
-            b"noise",
-            6_000,
-            Duration::from_secs(3),
-        );
+        let noise = flood(net.udp("127.0.0.3:0"), to, b"noise", 6_000, Duration::from_secs(3));
         if message {
             thread::sleep(Duration::from_secs(1));
             speak(&net);
@@ -84,12 +76,8 @@ fn outputs_that_are_closed_or_broken_change_no_exit_code() {
     if !requires(&NEEDS) {
         return;
     }
-    let cases = [
-        ("", "<&- >&- 2>&-"),
-        ("", "2>&-"),
-        ("", ">/dev/full 2>/dev/full"),
-        (BROKEN, ">&3 2>&3"),
-    ];
+    let cases =
+        [("", "<&- >&- 2>&-"), ("", "2>&-"), ("", ">/dev/full 2>/dev/full"), (BROKEN, ">&3 2>&3")];
     for (prepare, redirect) in cases {
         let net = Netns::new();
         let heard = by_shell(&net, prepare, &format!("-n 127.0.0.2 -t 10 -v {redirect}"));
@@ -97,15 +85,10 @@ fn outputs_that_are_closed_or_broken_change_no_exit_code() {
         assert_eq!(heard.wait_for(LIMIT).code, Some(0), "{redirect}");
         let silent = by_shell(&net, prepare, &format!("-n 127.0.0.2 -t 1 -v {redirect}"));
         assert_eq!(silent.wait_for(LIMIT).code, Some(1), "{redirect}");
-        let metadata = format!(
-            "{prepare} {} -o metadata {redirect}",
-            programs::ours("fence_kdump").display()
-        );
+        let metadata =
+            format!("{prepare} {} -o metadata {redirect}", programs::ours("fence_kdump").display());
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let shell = Run::new("sh")
-            .arg("-c")
-            .arg(metadata)
-            .arg(folder.path().join("pipe"));
+        let shell = Run::new("sh").arg("-c").arg(metadata).arg(folder.path().join("pipe"));
         assert_eq!(shell.run(LIMIT).code, Some(0), "metadata {redirect}");
     }
 }
@@ -125,13 +108,7 @@ fn signals_neither_stretch_it_nor_succeed() {
         thread::sleep(Duration::from_millis(20));
     }
     assert_timed_out(pestered, Duration::from_secs(2));
-    for signal in [
-        Signal::TERM,
-        Signal::INT,
-        Signal::HUP,
-        Signal::USR1,
-        Signal::ALARM,
-    ] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP, Signal::USR1, Signal::ALARM] {
         let ended = agent(&net, "-n 127.0.0.2 -t 10").spawn();
         ended.wait_bound(PORT);
         ended.signal(signal);
@@ -182,8 +159,7 @@ fn it_runs_from_the_start() {
     }
     let net = Netns::new();
     let mut slow = agent(&net, "").open_stdin().spawn();
-    slow.write_stdin(b"nodename=127.0.0.2\ntimeout=3\n")
-        .expect("it reads");
+    slow.write_stdin(b"nodename=127.0.0.2\ntimeout=3\n").expect("it reads");
     thread::sleep(Duration::from_millis(1500));
     slow.close_stdin();
     assert_timed_out(slow, Duration::from_secs(3));
@@ -198,11 +174,8 @@ fn a_dead_name_server_holds_nothing_up() {
     let net = Netns::new();
     // It takes questions and answers none.
     let _dead = net.udp("127.0.0.53:53");
-    let asks = |line: &str| {
-        agent(&net, line)
-            .file("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-            .spawn()
-    };
+    let asks =
+        |line: &str| agent(&net, line).file("/etc/resolv.conf", "nameserver 127.0.0.53\n").spawn();
     let hears = asks("-n slow.example,127.0.0.2 -t 10");
     hears.wait_bound(PORT);
     thread::sleep(Duration::from_millis(200));
@@ -212,8 +185,5 @@ fn a_dead_name_server_holds_nothing_up() {
     assert_timed_out(asks("-n slow.example -t 2"), Duration::from_secs(2));
     let validates = asks("-o validate-all -n slow.example,127.0.0.2 -t 2").wait_for(LIMIT);
     let output = validates.expect_success();
-    assert!(
-        output.stderr.contains("slow.example: no answer in time"),
-        "{output}"
-    );
+    assert!(output.stderr.contains("slow.example: no answer in time"), "{output}");
 }

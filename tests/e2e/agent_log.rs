@@ -27,13 +27,7 @@ fn with_log(net: &Netns, log: &std::path::Path, args: &[&str]) -> Proc {
 
 fn noise(net: &Netns, count: u32) {
     let to = "127.0.0.1:7410".parse().expect("an address");
-    let sent = flood(
-        net.udp("127.0.0.3:0"),
-        to,
-        b"noise",
-        count,
-        Duration::from_secs(1),
-    );
+    let sent = flood(net.udp("127.0.0.3:0"), to, b"noise", count, Duration::from_secs(1));
     assert!(sent.join() > 500, "a flood");
 }
 
@@ -46,22 +40,15 @@ fn one_line_an_event() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("log");
     let log = UnixDatagram::bind(&path).expect("our own folder");
-    log.set_read_timeout(Some(Duration::from_secs(5)))
-        .expect("a valid time");
+    log.set_read_timeout(Some(Duration::from_secs(5))).expect("a valid time");
     let agent = with_log(&net, &path, &["-n", "127.0.0.2", "-t", "15"]);
     net.send("127.0.0.3", "127.0.0.1:7410", &LITTLE);
     net.send("127.0.0.2", "127.0.0.1:7410", b"");
     net.send("127.0.0.2", "127.0.0.1:7410", &LITTLE);
     let output = agent.wait_for(LIMIT).expect_success();
     let said = [
-        (
-            30,
-            "waiting up to 15 s for a message of 127.0.0.2 on UDP port 7410",
-        ),
-        (
-            30,
-            "heard a message from 127.0.0.3, which is not known to be 127.0.0.2",
-        ),
+        (30, "waiting up to 15 s for a message of 127.0.0.2 on UDP port 7410"),
+        (30, "heard a message from 127.0.0.3, which is not known to be 127.0.0.2"),
         (28, "refused a datagram from 127.0.0.2: empty datagram"),
         (30, "127.0.0.2 is in its crash kernel: heard after "),
     ];
@@ -71,10 +58,7 @@ fn one_line_an_event() {
         let mut bytes = [0; 1000];
         let length = log.recv(&mut bytes).expect("a line to syslog");
         let logged = String::from_utf8_lossy(&bytes[..length]);
-        assert!(
-            logged.starts_with(&format!("<{priority}>fence_kdump[")),
-            "{logged}"
-        );
+        assert!(logged.starts_with(&format!("<{priority}>fence_kdump[")), "{logged}");
         assert!(logged.contains(said), "{logged}");
     }
 }
@@ -98,20 +82,10 @@ fn a_flood_of_nonsense_is_told_in_a_few_lines_and_counted() {
         let lines = output.stderr.lines().count();
         assert!((4..=most).contains(&lines), "{lines} lines: {output}");
         let last = output.stderr.lines().last().expect("some lines");
-        let counted = last
-            .split("heard instead: ")
-            .nth(1)
-            .expect("what came instead");
-        let count: u32 = counted
-            .split(' ')
-            .next()
-            .and_then(|n| n.parse().ok())
-            .expect("a number");
+        let counted = last.split("heard instead: ").nth(1).expect("what came instead");
+        let count: u32 = counted.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
         assert!(count > 500, "{last}");
-        assert!(
-            counted.contains("too short; 0 of them from the node"),
-            "{last}"
-        );
+        assert!(counted.contains("too short; 0 of them from the node"), "{last}");
     }
 }
 

@@ -23,11 +23,7 @@ fn asked(stdin: &str, from: &str) -> Output {
         .file("/etc/resolv.conf", "nameserver 127.0.0.1\n")
         .spawn();
     agent.wait_bound(PORT);
-    let to = if from.contains(':') {
-        "[::1]:7410"
-    } else {
-        "127.0.0.1:7410"
-    };
+    let to = if from.contains(':') { "[::1]:7410" } else { "127.0.0.1:7410" };
     while agent.is_running() {
         net.send(from, to, &LITTLE);
         thread::sleep(Duration::from_millis(100));
@@ -37,48 +33,18 @@ fn asked(stdin: &str, from: &str) -> Output {
 
 /// What is asked, who speaks, whether that is an answer, and what is said.
 const CASES: [(&str, &str, bool, &str); 17] = [
-    (
-        "nodename=a",
-        "127.0.0.11",
-        true,
-        "a (127.0.0.11) is in its crash kernel",
-    ),
+    ("nodename=a", "127.0.0.11", true, "a (127.0.0.11) is in its crash kernel"),
     ("nodename=a", "127.0.1.11", true, ""),
-    (
-        "nodename=a",
-        "127.0.0.12",
-        false,
-        "messages of other nodes (127.0.0.12:",
-    ),
+    ("nodename=a", "127.0.0.12", false, "messages of other nodes (127.0.0.12:"),
     ("nodename=a,b", "127.0.0.12", true, ""),
     ("nodename=a,a6", "::1", true, ""),
-    (
-        "nodename=nosuch.invalid,a",
-        "127.0.0.11",
-        true,
-        "nosuch.invalid: ",
-    ),
-    (
-        "nodename=nosuch.invalid",
-        "127.0.0.11",
-        false,
-        "no address was found for: nosuch.invalid",
-    ),
+    ("nodename=nosuch.invalid,a", "127.0.0.11", true, "nosuch.invalid: "),
+    ("nodename=nosuch.invalid", "127.0.0.11", false, "no address was found for: nosuch.invalid"),
     ("port=a", "127.0.0.11", true, ""),
     ("nodename=a\nport=a", "127.0.1.11", true, ""),
     ("nodename=a\nport=alias", "127.0.0.11", true, ""),
-    (
-        "nodename=a\nport=b",
-        "127.0.0.11",
-        false,
-        "pcmk_host_map=\"b:a\"",
-    ),
-    (
-        "nodename=a\nport=b",
-        "127.0.0.12",
-        true,
-        "looks like another node",
-    ),
+    ("nodename=a\nport=b", "127.0.0.11", false, "pcmk_host_map=\"b:a\""),
+    ("nodename=a\nport=b", "127.0.0.12", true, "looks like another node"),
     ("nodename=n4\nport=127.0.0.4", "127.0.0.4", true, ""),
     (
         "nodename=a\nport=nosuch.invalid",
@@ -86,19 +52,9 @@ const CASES: [(&str, &str, bool, &str); 17] = [
         true,
         "restrict the device with pcmk_host_list",
     ),
-    (
-        "nodename=a\nfamily=ipv6",
-        "127.0.0.11",
-        false,
-        "no IPv6 address, and only those count",
-    ),
+    ("nodename=a\nfamily=ipv6", "127.0.0.11", false, "no IPv6 address, and only those count"),
     ("nodename=::ffff:127.0.0.11", "127.0.0.11", true, ""),
-    (
-        "nodename=fe80::1",
-        "127.0.0.11",
-        false,
-        "as in fe80::1%eth0",
-    ),
+    ("nodename=fe80::1", "127.0.0.11", false, "as in fe80::1%eth0"),
 ];
 
 #[test]

@@ -54,19 +54,9 @@ const SAME: [&str; 37] = [
 
 /// What differs: the command line, the stock agent's exit code, ours, and why.
 const DIFFERENT: [(&str, i32, i32, &str); 3] = [
-    (
-        "-o status",
-        1,
-        0,
-        "status is monitor, which the host's kernel answers",
-    ),
+    ("-o status", 1, 0, "status is monitor, which the host's kernel answers"),
     ("-o list -n a,b", 1, 0, "the configured names are no secret"),
-    (
-        "-o validate-all -n nosuchname.invalid",
-        0,
-        1,
-        "stock validates nothing",
-    ),
+    ("-o validate-all -n nosuchname.invalid", 0, 1, "stock validates nothing"),
 ];
 
 /// Both exit 1, but the stock agent only after it waited for a number that it had cut.
@@ -92,18 +82,8 @@ const SAME_STDIN: [&str; 14] = [
 
 /// Standard inputs whose answers differ.
 const DIFFERENT_STDIN: [(&str, i32, i32, &str); 2] = [
-    (
-        " action = metadata \n",
-        1,
-        0,
-        "white space around keys and values means nothing",
-    ),
-    (
-        "action=list\nnodename=a\n",
-        1,
-        0,
-        "the configured names are no secret",
-    ),
+    (" action = metadata \n", 1, 0, "white space around keys and values means nothing"),
+    ("action=list\nnodename=a\n", 1, 0, "the configured names are no secret"),
 ];
 
 fn listening_host<'net>(program: &Path, net: &'net Netns) -> Run<'net> {
@@ -115,9 +95,7 @@ fn listening_host<'net>(program: &Path, net: &'net Netns) -> Run<'net> {
 
 fn argv(program: &Path, line: &str) -> Output {
     let net = Netns::new();
-    listening_host(program, &net)
-        .args(line.split_whitespace())
-        .run(LIMIT)
+    listening_host(program, &net).args(line.split_whitespace()).run(LIMIT)
 }
 
 fn stdin(program: &Path, text: &str) -> Output {
@@ -144,17 +122,11 @@ fn the_exit_codes_of_the_stock_agent() {
     let (stock, ours) = (programs::stock_agent(), programs::ours("fence_kdump"));
     each(&SAME, |line| {
         let (theirs, mine) = (argv(&stock, line), argv(&ours, line));
-        assert_eq!(
-            mine.code, theirs.code,
-            "{line}: stock {theirs}\nours {mine}"
-        );
+        assert_eq!(mine.code, theirs.code, "{line}: stock {theirs}\nours {mine}");
     });
     each(&SAME_STDIN, |text| {
         let (theirs, mine) = (stdin(&stock, text), stdin(&ours, text));
-        assert_eq!(
-            mine.code, theirs.code,
-            "{text:?}: stock {theirs}\nours {mine}"
-        );
+        assert_eq!(mine.code, theirs.code, "{text:?}: stock {theirs}\nours {mine}");
     });
 }
 
@@ -202,10 +174,7 @@ fn usage_goes_to_standard_output_and_errors_are_one_line() {
         assert!(help.stdout.contains(option), "{option}: {help}");
     }
     for (line, said) in [
-        (
-            "-t 5m",
-            "timeout: '5m' is not a number of seconds from 1 to 2147483647",
-        ),
+        ("-t 5m", "timeout: '5m' is not a number of seconds from 1 to 2147483647"),
         ("-o Reboot", "action: 'reboot' is not possible"),
         ("-o off", "off: nodename or port is needed"),
         ("-o list", "list: no nodename is configured"),
@@ -225,23 +194,16 @@ fn input_is_whole_or_refused() {
         return;
     }
     let ours = programs::ours("fence_kdump");
-    let names: Vec<String> = (0..4096_u32)
-        .map(|n| format!("127.1.{}.{}", n / 256, n % 256))
-        .collect();
+    let names: Vec<String> =
+        (0..4096_u32).map(|n| format!("127.1.{}.{}", n / 256, n % 256)).collect();
     let line = format!("action=list\nnodename={}\n", names.join(","));
     let all = stdin(&ours, &line).expect_success();
     assert_eq!(all.stdout.lines().count(), 4096);
     assert_eq!(all.stdout.lines().last(), names.last().map(String::as_str));
     let one_more = stdin(&ours, &format!("{},127.2.0.1\n", line.trim_end()));
     assert_eq!(one_more.code, Some(1), "{one_more}");
-    assert!(
-        one_more.stderr.contains("nodename: more than 4096 names"),
-        "{one_more}"
-    );
-    let flood = stdin(
-        &ours,
-        &format!("#{}\naction=metadata\n", "x".repeat(1 << 20)),
-    );
+    assert!(one_more.stderr.contains("nodename: more than 4096 names"), "{one_more}");
+    let flood = stdin(&ours, &format!("#{}\naction=metadata\n", "x".repeat(1 << 20)));
     assert_eq!(flood.code, Some(1), "{flood}");
     assert!(flood.stderr.contains("more than 1048576 bytes"), "{flood}");
 }

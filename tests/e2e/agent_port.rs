@@ -27,10 +27,7 @@ fn speak(net: &Netns, node: u8) {
 fn several(net: &Netns, nodes: &[u8]) -> (Proc, Vec<(u8, Proc)>) {
     let holder = agent(net, 100, "");
     holder.wait_bound(PORT);
-    let others: Vec<_> = nodes
-        .iter()
-        .map(|&node| (node, agent(net, node, "")))
-        .collect();
+    let others: Vec<_> = nodes.iter().map(|&node| (node, agent(net, node, ""))).collect();
     for (_, other) in &others {
         other.wait_stderr_line("reads UDP port 7410 for this one", LIMIT);
     }
@@ -71,11 +68,7 @@ fn the_holder_is_killed_and_messages_come_at_once() {
         for (_, other) in others {
             let _ = other.wait_for(LIMIT).expect_success();
         }
-        assert!(
-            killed.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            killed.elapsed()
-        );
+        assert!(killed.elapsed() < Duration::from_secs(5), "{:?}", killed.elapsed());
     }
 }
 
@@ -160,10 +153,8 @@ fn bad_clients_hold_nobody_up() {
     let large = connect(&net);
     large.send(&vec![b' '; 60_000]).expect("a packet");
     let deaf = connect(&net);
-    deaf.set_write_timeout(Some(Duration::from_millis(200)))
-        .expect("a valid time");
-    deaf.send(br#"{"type":"ask","addresses":["127.0.0.50"]}"#)
-        .expect("a packet");
+    deaf.set_write_timeout(Some(Duration::from_millis(200))).expect("a valid time");
+    deaf.send(br#"{"type":"ask","addresses":["127.0.0.50"]}"#).expect("a packet");
     for _ in 0..2_000 {
         if deaf.send(br#"{"type":"ping"}"#).is_err() {
             break;

@@ -16,20 +16,14 @@ fn a_c_program_can_encode_and_decode() {
         .args(["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
         .args(["-fsanitize=address,undefined", "-fno-sanitize-recover"])
         .arg("-I")
-        .arg(
-            programs::ours("fence_kdump.h")
-                .parent()
-                .expect("it lies in a folder"),
-        )
+        .arg(programs::ours("fence_kdump.h").parent().expect("it lies in a folder"))
         .arg(programs::workspace().join("tests/c/library.c"))
         .arg(programs::ours("libfence_kdump.a"))
         .arg("-o")
         .arg(&program)
         .run(std::time::Duration::from_secs(60));
     assert_eq!(built.expect_success().stderr, "");
-    let ran = Run::new(&program)
-        .run(std::time::Duration::from_secs(10))
-        .expect_success();
+    let ran = Run::new(&program).run(std::time::Duration::from_secs(10)).expect_success();
     assert!(ran.stdout.ends_with(": 0 failed\n"), "{ran}");
 }
 
@@ -50,19 +44,12 @@ fn the_library_needs_nothing_but_memory_functions() {
         .arg(programs::ours("libfence_kdump.a"))
         .run(std::time::Duration::from_secs(60));
     assert_eq!(linked.expect_success().stderr, "");
-    let symbols = Command::new("nm")
-        .arg("-u")
-        .arg(&object)
-        .output()
-        .expect("binutils has nm");
+    let symbols = Command::new("nm").arg("-u").arg(&object).output().expect("binutils has nm");
     let undefined = String::from_utf8_lossy(&symbols.stdout);
     let foreign: Vec<&str> = undefined
         .lines()
         .filter_map(|line| line.split_whitespace().last())
         .filter(|name| !["memcpy", "memmove", "memset", "memcmp", "bcmp"].contains(name))
         .collect();
-    assert!(
-        symbols.status.success() && foreign.is_empty(),
-        "also needed: {foreign:?}"
-    );
+    assert!(symbols.status.success() && foreign.is_empty(), "also needed: {foreign:?}");
 }

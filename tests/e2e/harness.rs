@@ -12,10 +12,7 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn is_gone(pid: u32) -> bool {
-    let pid = i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .expect("a process id");
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
     let deadline = Instant::now() + LIMIT;
     while test_kill_process(pid).is_ok() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(10));
@@ -25,13 +22,8 @@ fn is_gone(pid: u32) -> bool {
 
 #[test]
 fn a_program_and_its_children_end_with_the_test() {
-    let parent = Run::new("sh")
-        .args(["-c", "sleep 60 & echo $!; wait"])
-        .spawn();
-    let child = parent
-        .wait_stdout_line("", LIMIT)
-        .parse()
-        .expect("the child's id");
+    let parent = Run::new("sh").args(["-c", "sleep 60 & echo $!; wait"]).spawn();
+    let child = parent.wait_stdout_line("", LIMIT).parse().expect("the child's id");
     let pid = parent.pid();
     drop(parent);
     assert!(is_gone(pid), "the program outlived its test");
@@ -40,9 +32,7 @@ fn a_program_and_its_children_end_with_the_test() {
 
 #[test]
 fn a_program_that_takes_too_long_fails_the_test() {
-    let slow = Run::new("sh")
-        .args(["-c", "echo so far >&2; exec sleep 60"])
-        .spawn();
+    let slow = Run::new("sh").args(["-c", "echo so far >&2; exec sleep 60"]).spawn();
     let pid = slow.pid();
     let _ = slow.wait_stderr_line("so far", LIMIT);
     let waited = Duration::from_millis(200);
@@ -55,23 +45,13 @@ fn a_program_that_takes_too_long_fails_the_test() {
 #[test]
 fn the_end_of_a_program_is_told_exactly() {
     let script = "cat; echo err >&2; sleep 0.3; exit 7";
-    let output = Run::new("sh")
-        .args(["-c", script])
-        .stdin("in\n")
-        .run(LIMIT)
-        .expect_failure();
+    let output = Run::new("sh").args(["-c", script]).stdin("in\n").run(LIMIT).expect_failure();
     assert_eq!((output.code, output.signal), (Some(7), None), "{output}");
-    assert_eq!(
-        (output.stdout.as_str(), output.stderr.as_str()),
-        ("in\n", "err\n")
-    );
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("in\n", "err\n"));
     assert!(output.elapsed >= Duration::from_millis(300), "{output}");
     let killed = Run::new("sh").args(["-c", "kill -9 $$"]).run(LIMIT);
     assert_eq!((killed.code, killed.signal), (None, Some(9)), "{killed}");
-    assert!(
-        catch_unwind(|| killed.expect_failure()).is_err(),
-        "a signal is no answer"
-    );
+    assert!(catch_unwind(|| killed.expect_failure()).is_err(), "a signal is no answer");
 }
 
 #[test]
@@ -112,9 +92,7 @@ fn networks_are_real_and_apart() {
         let hears = net.node(1).udp(local);
         let speaks = net.node(3).udp(from);
         let source = speaks.local_addr().expect("a bound socket");
-        speaks
-            .send_to(&LITTLE, to)
-            .expect("a network that takes it");
+        speaks.send_to(&LITTLE, to).expect("a network that takes it");
         let mut buffer = [0; 16];
         let (length, heard) = hears.recv_from(&mut buffer).expect("a datagram");
         assert_eq!((&buffer[..length], heard), (&LITTLE[..], source));
@@ -132,33 +110,12 @@ fn a_flood_is_bounded_in_number_and_time() {
     let host = Netns::new();
     let to = "127.0.0.1:7410".parse().expect("an address");
     let start = Instant::now();
-    let sent = flood(
-        host.udp("127.0.0.1:0"),
-        to,
-        b"x",
-        500,
-        Duration::from_millis(400),
-    )
-    .join();
+    let sent = flood(host.udp("127.0.0.1:0"), to, b"x", 500, Duration::from_millis(400)).join();
     assert_eq!(sent, 500);
-    assert!(
-        start.elapsed() < Duration::from_secs(2),
-        "took {:?}",
-        start.elapsed()
-    );
-    let endless = flood(
-        host.udp("127.0.0.1:0"),
-        to,
-        b"x",
-        u32::MAX,
-        Duration::from_millis(300),
-    );
+    assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
+    let endless = flood(host.udp("127.0.0.1:0"), to, b"x", u32::MAX, Duration::from_millis(300));
     assert!(endless.join() > 500, "not much of a flood");
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "took {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(4), "took {:?}", start.elapsed());
 }
 
 /// The two true messages are not in the table, and no row stands there twice.
@@ -168,20 +125,10 @@ fn the_table_of_no_messages_is_what_it_says() {
     let names: HashSet<_> = kinds.iter().map(|kind| &kind.name).collect();
     assert_eq!(names.len(), kinds.len(), "a name twice");
     for kind in kinds.iter().chain(&few_no_messages()) {
-        let v1 = [
-            [0x40, 0x2a, 0x30, 0x1b, 1, 0, 0, 0],
-            [0x1b, 0x30, 0x2a, 0x40, 0, 0, 0, 1],
-        ];
-        assert!(
-            !v1.iter().any(|v1| kind.bytes == v1),
-            "{} is the message",
-            kind.name
-        );
+        let v1 = [[0x40, 0x2a, 0x30, 0x1b, 1, 0, 0, 0], [0x1b, 0x30, 0x2a, 0x40, 0, 0, 0, 1]];
+        assert!(!v1.iter().any(|v1| kind.bytes == v1), "{} is the message", kind.name);
     }
     for length in (0..8).chain([9, 16, 2000, 65_507]) {
-        assert!(
-            kinds.iter().any(|kind| kind.bytes.len() == length),
-            "none of {length} bytes"
-        );
+        assert!(kinds.iter().any(|kind| kind.bytes.len() == length), "none of {length} bytes");
     }
 }

@@ -21,10 +21,8 @@ const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
 const LATE: Duration = Duration::from_millis(900);
 
 /// The two families: the node's address, the agent's address, and the agent's socket address.
-const FAMILIES: [(&str, &str); 2] = [
-    ("10.77.0.2", "10.77.0.1:7410"),
-    ("fd00:77::2", "[fd00:77::1]:7410"),
-];
+const FAMILIES: [(&str, &str); 2] =
+    [("10.77.0.2", "10.77.0.1:7410"), ("fd00:77::2", "[fd00:77::1]:7410")];
 
 fn agent(program: &Path, net: &Cluster, args: &[&str]) -> Proc {
     let agent = Run::new(program).args(args).inside(net.node(1)).spawn();
@@ -37,15 +35,9 @@ fn at_once<T: Sync, R: Send>(width: usize, items: &[T], action: impl Fn(&T) -> R
     let mut results = Vec::new();
     for group in items.chunks(width) {
         thread::scope(|scope| {
-            let running: Vec<_> = group
-                .iter()
-                .map(|item| scope.spawn(|| action(item)))
-                .collect();
+            let running: Vec<_> = group.iter().map(|item| scope.spawn(|| action(item))).collect();
             for one in running {
-                results.push(
-                    one.join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                );
+                results.push(one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
         });
     }
@@ -57,31 +49,19 @@ fn at_once<T: Sync, R: Send>(width: usize, items: &[T], action: impl Fn(&T) -> R
 fn assert_timed_out(output: Output, timeout: Duration) {
     let output = output.expect_failure();
     let window = timeout.saturating_sub(Duration::from_millis(20))..timeout + LATE;
-    assert!(
-        window.contains(&output.elapsed),
-        "should have ended after {timeout:?}: {output}"
-    );
+    assert!(window.contains(&output.elapsed), "should have ended after {timeout:?}: {output}");
 }
 
 /// Every no-message of the table from the right node, one after the other, and each also right
 /// after a true message from the wrong node: a buffer that is not cleared would hold that one.
 fn every_no_message(net: &Cluster, agent: &Proc, node: &str, to: &str) {
     let wrong_node = node.replace('2', "3");
-    let (right, wrong) = (
-        net.node(2).udp_from(node),
-        net.node(3).udp_from(&wrong_node),
-    );
+    let (right, wrong) = (net.node(2).udp_from(node), net.node(3).udp_from(&wrong_node));
     for kind in no_messages() {
-        right
-            .send_to(&kind.bytes, to)
-            .expect("a network that takes it");
+        right.send_to(&kind.bytes, to).expect("a network that takes it");
         for message in [LITTLE, BIG] {
-            wrong
-                .send_to(&message, to)
-                .expect("a network that takes it");
-            right
-                .send_to(&kind.bytes, to)
-                .expect("a network that takes it");
+            wrong.send_to(&message, to).expect("a network that takes it");
+            right.send_to(&kind.bytes, to).expect("a network that takes it");
         }
         thread::sleep(Duration::from_millis(3));
         assert!(agent.is_running(), "ended at: {}", kind.name);
@@ -93,23 +73,15 @@ fn no_datagram_of_the_table_is_the_message() {
     if !requires(&NEEDS) {
         return;
     }
-    let cases = FAMILIES
-        .map(|family| [(family, None), (family, Some("-v"))])
-        .concat();
+    let cases = FAMILIES.map(|family| [(family, None), (family, Some("-v"))]).concat();
     at_once(4, &cases, |((node, to), verbose)| {
         let net = Cluster::new(3);
         let mut args = vec!["-n", node, "-t", "4"];
         args.extend(verbose);
         let agent = agent(&programs::ours("fence_kdump"), &net, &args);
         every_no_message(&net, &agent, node, to);
-        assert!(
-            agent.elapsed() < Duration::from_secs(4),
-            "the machine is too slow for this test"
-        );
-        assert_timed_out(
-            agent.wait_for(Duration::from_secs(10)),
-            Duration::from_secs(4),
-        );
+        assert!(agent.elapsed() < Duration::from_secs(4), "the machine is too slow for this test");
+        assert_timed_out(agent.wait_for(Duration::from_secs(10)), Duration::from_secs(4));
     });
 }
 
@@ -119,9 +91,7 @@ fn after_the_whole_table_the_message_counts() {
     if !requires(&NEEDS) {
         return;
     }
-    let cases = FAMILIES
-        .map(|family| [(family, None), (family, Some("-v"))])
-        .concat();
+    let cases = FAMILIES.map(|family| [(family, None), (family, Some("-v"))]).concat();
     at_once(4, &cases, |((node, to), verbose)| {
         let net = Cluster::new(3);
         let mut args = vec!["-n", node, "-t", "20"];
@@ -169,29 +139,14 @@ fn every_situation_is_judged_right() {
         <[Output; 3]>::try_from(outputs).expect("an output for each of the three")
     });
     let word = |output: &Output| {
-        if output.code == Some(0) {
-            "fenced"
-        } else {
-            "not known"
-        }
+        if output.code == Some(0) { "fenced" } else { "not known" }
     };
-    println!(
-        "| {:58} | {:9} | {:9} | {:9} |",
-        "situation", "right", "ours", "stock"
-    );
+    println!("| {:58} | {:9} | {:9} | {:9} |", "situation", "right", "ours", "stock");
     println!("|{}|{1}|{1}|{1}|", "-".repeat(60), "-".repeat(11));
     for (situation, [quiet, _, stock]) in situations.iter().zip(&rows) {
-        let right = if situation.is_true {
-            "fenced"
-        } else {
-            "not known"
-        };
+        let right = if situation.is_true { "fenced" } else { "not known" };
         let name = &situation.name;
-        println!(
-            "| {name:58} | {right:9} | {:9} | {:9} |",
-            word(quiet),
-            word(stock)
-        );
+        println!("| {name:58} | {right:9} | {:9} | {:9} |", word(quiet), word(stock));
     }
     for (situation, [quiet, verbose, _]) in situations.iter().zip(rows) {
         println!("{}", situation.name);
@@ -219,8 +174,6 @@ fn a_flood_until_the_start_does_not_count() {
     thread::sleep(Duration::from_millis(500));
     before.stop();
     let program = programs::ours("fence_kdump");
-    let agent = Run::new(program)
-        .args(["-n", node, "-t", "2"])
-        .inside(net.node(1));
+    let agent = Run::new(program).args(["-n", node, "-t", "2"]).inside(net.node(1));
     assert_timed_out(agent.run(Duration::from_secs(5)), Duration::from_secs(2));
 }

@@ -32,10 +32,7 @@ fn listening_on<'net>(node: &'net Netns, agent: Run<'net>) -> Proc {
 
 /// The sender on node 2 says once, to everything in `args`, that its crash kernel runs.
 fn says(program: &Path, net: &Cluster, args: &[&str]) -> Output {
-    let sender = Run::new(program)
-        .args(["-c", "1", "-i", "1"])
-        .args(args)
-        .inside(net.node(2));
+    let sender = Run::new(program).args(["-c", "1", "-i", "1"]).args(args).inside(net.node(2));
     sender.run(LIMIT)
 }
 
@@ -44,19 +41,10 @@ fn hears(agent: &Path, sender: &Path) {
     let cases: [(&[&str], &[&str]); 6] = [
         (&["-n", "10.77.0.2"], &["10.77.0.1"]),
         (&["-n", "fd00:77::2"], &["fd00:77::1"]),
-        (
-            &["-n", "10.77.0.2", "-f", "ipv4"],
-            &["-f", "ipv4", "10.77.0.1"],
-        ),
-        (
-            &["-n", "fd00:77::2", "-f", "ipv6"],
-            &["-f", "ipv6", "fd00:77::1"],
-        ),
+        (&["-n", "10.77.0.2", "-f", "ipv4"], &["-f", "ipv4", "10.77.0.1"]),
+        (&["-n", "fd00:77::2", "-f", "ipv6"], &["-f", "ipv6", "fd00:77::1"]),
         (&["-n", "10.77.0.9,10.77.0.2"], &["10.77.0.8", "10.77.0.1"]),
-        (
-            &["-n", "fd00:77::9,fd00:77::2"],
-            &["fd00:77::8", "fd00:77::1"],
-        ),
+        (&["-n", "fd00:77::9,fd00:77::2"], &["fd00:77::8", "fd00:77::1"]),
     ];
     std::thread::scope(|scope| {
         for (asked, told) in cases {
@@ -150,18 +138,14 @@ fn our_agent_hears_every_address_of_a_name() {
     let hosts = "127.0.0.1 localhost\n10.77.0.9 n2\n10.77.0.2 n2\nfd00:77::2 n2 also-n2\n";
     for told in ["10.77.0.1", "fd00:77::1"] {
         let net = Cluster::new(2);
-        let agent = Run::new(our_agent())
-            .args(["-n", "n2"])
-            .file("/etc/hosts", hosts);
+        let agent = Run::new(our_agent()).args(["-n", "n2"]).file("/etc/hosts", hosts);
         let agent = listening_on(net.node(1), agent);
         let _ = says(&programs::stock_sender(), &net, &[told]).expect_success();
         let _ = agent.wait_for(LIMIT).expect_success();
     }
     // The twin: an address that the name does not have.
     let net = Cluster::new(3);
-    let agent = Run::new(our_agent())
-        .args(["-n", "n2", "-t", "2"])
-        .file("/etc/hosts", hosts);
+    let agent = Run::new(our_agent()).args(["-n", "n2", "-t", "2"]).file("/etc/hosts", hosts);
     let agent = agent.inside(net.node(1)).spawn();
     agent.wait_bound(PORT);
     net.node(3).send("10.77.0.3", "10.77.0.1:7410", &LITTLE);
@@ -170,9 +154,7 @@ fn our_agent_hears_every_address_of_a_name() {
 
 fn received(socket: &UdpSocket) -> Vec<u8> {
     let mut buffer = [0; 64];
-    let (length, _) = socket
-        .recv_from(&mut buffer)
-        .expect("a datagram within the time limit");
+    let (length, _) = socket.recv_from(&mut buffer).expect("a datagram within the time limit");
     buffer[..length].to_vec()
 }
 
@@ -194,19 +176,12 @@ fn our_sender_tells_every_address_of_a_name() {
         .file("/etc/hosts", hosts)
         .inside(net.node(2));
     let _ = sender.run(LIMIT).expect_success();
-    let native = if cfg!(target_endian = "big") {
-        BIG
-    } else {
-        LITTLE
-    };
+    let native = if cfg!(target_endian = "big") { BIG } else { LITTLE };
     for listener in &listeners {
         assert_eq!(received(listener), native);
         listener.set_nonblocking(true).expect("a socket");
         let more = listener.recv_from(&mut [0; 64]);
-        assert!(
-            more.is_err(),
-            "told to send one message, sent another: {more:?}"
-        );
+        assert!(more.is_err(), "told to send one message, sent another: {more:?}");
     }
 }
 
@@ -274,10 +249,7 @@ fn our_agent_hears_big_endian() {
     if !requires(&NEEDS) {
         return;
     }
-    for (node, to) in [
-        ("10.77.0.2", "10.77.0.1:7410"),
-        ("fd00:77::2", "[fd00:77::1]:7410"),
-    ] {
+    for (node, to) in [("10.77.0.2", "10.77.0.1:7410"), ("fd00:77::2", "[fd00:77::1]:7410")] {
         let net = Cluster::new(2);
         let agent = listening(&our_agent(), &net, &["-n", node]);
         net.node(2).send(node, to, &BIG);
@@ -306,10 +278,7 @@ fn senders_of_other_machines_are_heard() {
                 .inside(net.node(2))
                 .run(LIMIT)
         };
-        let listeners = [
-            net.node(1).udp("10.77.0.1:7410"),
-            net.node(1).udp("[fd00:77::1]:7410"),
-        ];
+        let listeners = [net.node(1).udp("10.77.0.1:7410"), net.node(1).udp("[fd00:77::1]:7410")];
         let _ = says().expect_success();
         for listener in &listeners {
             assert_eq!(received(listener), bytes, "{machine}");

@@ -21,8 +21,7 @@ fn run(command: Run<'_>) -> Output {
 fn node_speaks_until(net: &Cluster, number: u8, fencing: &Proc) {
     net.node(1).wait_bound(PORT);
     while fencing.is_running() && fencing.elapsed() < LIMIT {
-        net.node(number)
-            .send(&Cluster::v4(number), LISTENER, &LITTLE);
+        net.node(number).send(&Cluster::v4(number), LISTENER, &LITTLE);
         thread::sleep(Duration::from_millis(200));
     }
 }
@@ -44,19 +43,12 @@ fn off_follows_the_message_alone() {
     }
     let net = Cluster::new(3);
     let fencer = Fencer::new(net.node(1), &programs::ours("fence_kdump"));
-    let options = [
-        "nodename=10.77.0.2",
-        "pcmk_host_list=n2",
-        "pcmk_monitor_action=metadata",
-    ];
+    let options = ["nodename=10.77.0.2", "pcmk_host_list=n2", "pcmk_monitor_action=metadata"];
     fencer.register("kd2", &options);
     let _ = run(fencer.admin(["-Q", "kd2"])).expect_success();
 
     let heard = fence_speaking(&net, &fencer, 2, &["-F", "n2", "-t", "20"]).expect_success();
-    assert!(
-        heard.elapsed < Duration::from_secs(5),
-        "should not have waited: {heard}"
-    );
+    assert!(heard.elapsed < Duration::from_secs(5), "should not have waited: {heard}");
 
     // Silence, and then the message of a node that nobody asked about.
     let silent = run(fencer.admin(["-F", "n2", "-t", "3"])).expect_failure();
@@ -123,10 +115,7 @@ fn two_nodes_at_once() {
     let fencer = Fencer::new(net.node(1), &programs::ours("fence_kdump"));
     for number in [2, 3, 4] {
         let (device, node) = (format!("kd{number}"), Cluster::v4(number));
-        let (nodename, host) = (
-            format!("nodename={node}"),
-            format!("pcmk_host_list=n{number}"),
-        );
+        let (nodename, host) = (format!("nodename={node}"), format!("pcmk_host_list=n{number}"));
         fencer.register(&device, &[&nodename, &host]);
     }
     let start = |node: &str, limit: &str| fencer.admin(["-F", node, "-t", limit]).spawn();
@@ -135,29 +124,18 @@ fn two_nodes_at_once() {
     // The later one first: whoever holds the port must not matter.
     node_speaks_until(&net, 3, &third);
     let _ = third.wait_for(LIMIT).expect_success();
-    assert!(
-        second.is_running(),
-        "n2 has not said anything: {}",
-        second.stderr()
-    );
+    assert!(second.is_running(), "n2 has not said anything: {}", second.stderr());
     node_speaks_until(&net, 2, &second);
     let _ = second.wait_for(LIMIT).expect_success();
     let silent = fourth.wait_for(LIMIT).expect_failure();
-    assert_eq!(
-        silent.code,
-        TIMED_OUT,
-        "n4 never said anything: {silent}\n{}",
-        fencer.log()
-    );
+    assert_eq!(silent.code, TIMED_OUT, "n4 never said anything: {silent}\n{}", fencer.log());
 }
 
 /// Whether the fencer has seen a `monitor` of kd2 fail. `stonith_admin -Q` does not say: after a
 /// `monitor` that fails it tries `list`, and is content with that.
 fn monitor_failed(fencer: &Fencer<'_>) -> bool {
     let log = fencer.log();
-    let mut lines = log
-        .lines()
-        .filter(|line| line.contains("Operation 'monitor'"));
+    let mut lines = log.lines().filter(|line| line.contains("Operation 'monitor'"));
     lines.any(|line| line.contains("using kd2 returned 1"))
 }
 
@@ -191,26 +169,11 @@ fn a_timeout_leaves_nothing_behind() {
     let net = Cluster::new(2);
     let fencer = Fencer::new(net.node(1), &programs::ours("fence_kdump"));
     // More patience than Pacemaker has: it kills the agent's whole process group.
-    fencer.register(
-        "kd2",
-        &[
-            "nodename=10.77.0.2",
-            "pcmk_host_list=n2",
-            "pcmk_off_timeout=2s",
-        ],
-    );
+    fencer.register("kd2", &["nodename=10.77.0.2", "pcmk_host_list=n2", "pcmk_off_timeout=2s"]);
     let silent = run(fencer.admin(["-F", "n2", "-t", "8"])).expect_failure();
-    assert!(
-        silent.elapsed < Duration::from_secs(9),
-        "{silent}\n{}",
-        fencer.log()
-    );
+    assert!(silent.elapsed < Duration::from_secs(9), "{silent}\n{}", fencer.log());
     thread::sleep(Duration::from_millis(200));
-    assert!(
-        !net.node(1).is_bound(PORT),
-        "somebody still listens: {}",
-        fencer.log()
-    );
+    assert!(!net.node(1).is_bound(PORT), "somebody still listens: {}", fencer.log());
     // And the next try starts from nothing.
     let _ = fence_speaking(&net, &fencer, 2, &["-F", "n2", "-t", "20"]).expect_success();
 }
@@ -227,21 +190,10 @@ fn the_metadata_satisfies_stonith_admin() {
     for part in ["<action name=\"off\"", "<parameter name=\"nodename\""] {
         assert!(metadata.contains(part), "no {part}: {metadata}");
     }
-    assert!(
-        !metadata.contains("<action name=\"reboot\""),
-        "it cannot reboot: {metadata}"
-    );
+    assert!(!metadata.contains("<action name=\"reboot\""), "it cannot reboot: {metadata}");
     let valid = ["-K", "-a", "fence_kdump", "-o", "nodename=10.77.0.2"];
     let _ = run(fencer.admin(valid)).expect_success();
-    let invalid = [
-        "-K",
-        "-a",
-        "fence_kdump",
-        "-o",
-        "nodename=10.77.0.2",
-        "-o",
-        "ipport=0",
-    ];
+    let invalid = ["-K", "-a", "fence_kdump", "-o", "nodename=10.77.0.2", "-o", "ipport=0"];
     let _ = run(fencer.admin(invalid)).expect_failure();
 }
 
@@ -253,18 +205,9 @@ fn a_dynamic_list_names_the_configured_node() {
     }
     let net = Cluster::new(3);
     let fencer = Fencer::new(net.node(1), &programs::ours("fence_kdump"));
-    fencer.register(
-        "kd2",
-        &["nodename=10.77.0.2", "pcmk_host_check=dynamic-list"],
-    );
+    fencer.register("kd2", &["nodename=10.77.0.2", "pcmk_host_check=dynamic-list"]);
     let targets = run(fencer.admin(["-s", "kd2", "-t", "10"])).expect_success();
-    assert!(
-        targets
-            .stdout
-            .lines()
-            .any(|line| line.trim() == "10.77.0.2"),
-        "{targets}"
-    );
+    assert!(targets.stdout.lines().any(|line| line.trim() == "10.77.0.2"), "{targets}");
     assert!(!targets.stdout.contains("10.77.0.3"), "{targets}");
     let fence = ["-F", "10.77.0.2", "-t", "20"];
     let _ = fence_speaking(&net, &fencer, 2, &fence).expect_success();
@@ -278,15 +221,10 @@ fn pcs_describes_it() {
     }
     let net = Cluster::new(1);
     let fencer = Fencer::new(net.node(1), &programs::ours("fence_kdump"));
-    let pcs = fencer
-        .beside("pcs")
-        .args(["stonith", "describe", "fence_kdump", "--full"]);
+    let pcs = fencer.beside("pcs").args(["stonith", "describe", "fence_kdump", "--full"]);
     let text = run(pcs).expect_success();
     for option in ["nodename", "ipport", "family", "timeout"] {
-        assert!(
-            text.stdout.contains(&format!("  {option}")),
-            "no {option}: {text}"
-        );
+        assert!(text.stdout.contains(&format!("  {option}")), "no {option}: {text}");
     }
 }
 
@@ -297,9 +235,7 @@ fn crmsh_describes_it() {
     }
     let net = Cluster::new(1);
     let fencer = Fencer::new(net.node(1), &programs::ours("fence_kdump"));
-    let crm = fencer
-        .beside("crm")
-        .args(["ra", "info", "stonith:fence_kdump"]);
+    let crm = fencer.beside("crm").args(["ra", "info", "stonith:fence_kdump"]);
     let text = run(crm).expect_success();
     for option in ["nodename", "ipport", "family", "timeout"] {
         assert!(text.stdout.contains(option), "no {option}: {text}");

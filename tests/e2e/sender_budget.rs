@@ -12,10 +12,7 @@ fn ours() -> std::path::PathBuf {
 }
 
 fn word(bytes: &[u8], at: usize, length: usize) -> u64 {
-    bytes[at..at + length]
-        .iter()
-        .rev()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+    bytes[at..at + length].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
 #[test]
@@ -40,11 +37,7 @@ fn a_static_program_of_one_piece() {
         (word(&elf, at, 4), word(&elf, at + 4, 4))
     });
     let headers: Vec<_> = headers.collect();
-    assert_eq!(
-        headers,
-        [(LOAD, 0b101), (GNU_STACK, 0b110)],
-        "type and flags"
-    );
+    assert_eq!(headers, [(LOAD, 0b101), (GNU_STACK, 0b110)], "type and flags");
     let text = String::from_utf8_lossy(&elf);
     for part in ["/ld-", "libc", "GLIBC", "panicked", ".rs:"] {
         assert!(!text.contains(part), "{part} is in it");
@@ -56,10 +49,7 @@ fn traced(net: &Netns, program: &Path, args: &[&str]) -> Vec<String> {
     let calls = run.run(LIMIT).expect_success().stderr;
     // The first line is strace's own call of the program.
     let calls: Vec<_> = calls.lines().skip(1).map(str::to_owned).collect();
-    let first = calls
-        .iter()
-        .position(|call| call.starts_with("sendto("))
-        .expect("a message");
+    let first = calls.iter().position(|call| call.starts_with("sendto(")).expect("a message");
     calls[..=first].to_vec()
 }
 
@@ -76,10 +66,7 @@ fn system_calls_until_the_first_message() {
         &["-c1", "-v", "127.0.0.1", "127.0.0.2", "nosuch"],
     ] {
         let calls = traced(&net, &ours(), args);
-        println!(
-            "sender: {} system calls of 3, stock {stock}: {args:?}",
-            calls.len()
-        );
+        println!("sender: {} system calls of 3, stock {stock}: {args:?}", calls.len());
         assert!(calls.len() <= 3, "{calls:#?}");
     }
 }
@@ -87,18 +74,9 @@ fn system_calls_until_the_first_message() {
 /// All instructions of a run that sends one message and ends, which is more than those before it.
 fn instructions(net: &Netns, program: &Path, args: &[&str]) -> u64 {
     let run = Run::new("valgrind").args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    let output = run
-        .arg(program)
-        .args(args)
-        .inside(net)
-        .run(LIMIT)
-        .expect_success();
-    let line = output
-        .stderr
-        .lines()
-        .find(|line| line.contains("Collected"));
-    line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
-        .expect("callgrind's count")
+    let output = run.arg(program).args(args).inside(net).run(LIMIT).expect_success();
+    let line = output.stderr.lines().find(|line| line.contains("Collected"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).expect("callgrind's count")
 }
 
 #[test]
@@ -109,10 +87,7 @@ fn instructions_until_the_first_message() {
     let net = Netns::new();
     net.ip("addr add fd00:77::1/64 dev lo nodad");
     let stock = instructions(&net, &programs::stock_sender(), &["-c1", "127.0.0.1"]);
-    for args in [
-        &["-c1", "127.0.0.1"][..],
-        &["-c1", "-p", "7410", "fd00:77::1"],
-    ] {
+    for args in [&["-c1", "127.0.0.1"][..], &["-c1", "-p", "7410", "fd00:77::1"]] {
         let count = instructions(&net, &ours(), args);
         println!("sender: {count} instructions of 5000, stock {stock}: {args:?}");
         assert!(count <= 5000, "{count}: {args:?}");
@@ -127,23 +102,15 @@ fn memory() {
     let net = Netns::new();
     let resident = |program: &Path, nodes: &[&str]| {
         let running = Run::new(program).args(nodes).inside(&net);
-        let running = running
-            .file("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-            .spawn();
+        let running = running.file("/etc/resolv.conf", "nameserver 127.0.0.53\n").spawn();
         std::thread::sleep(Duration::from_millis(1500));
         let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", running.pid()));
         let rollup = rollup.unwrap();
-        let line = rollup
-            .lines()
-            .find_map(|line| line.strip_prefix("Rss:"))
-            .unwrap();
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     };
     let stock = resident(&programs::stock_sender(), &["127.0.0.1"]);
-    for nodes in [
-        &["127.0.0.1"][..],
-        &["127.0.0.1", "nosuch", "localhost", "::1"],
-    ] {
+    for nodes in [&["127.0.0.1"][..], &["127.0.0.1", "nosuch", "localhost", "::1"]] {
         let kib = resident(&ours(), nodes);
         println!("sender: {kib} KiB of 48 resident, stock {stock}: {nodes:?}");
         assert!(kib <= 48, "{kib} KiB: {nodes:?}");
@@ -167,16 +134,10 @@ fn other_machines() {
         let dns = net.udp("127.0.0.53:53");
         let program = programs::sender_for(machine);
         let nodes: Vec<_> = (0..40).map(|at| format!("127.0.1.{at}")).collect();
-        let run = Run::new(emulator)
-            .arg(program)
-            .args(["-v", "-c1", "-t9", "node1", "127.1", "node2"]);
-        let run = run
-            .args(nodes)
-            .inside(&net)
-            .file("/etc/hosts", "::1 node1\n");
-        let sender = run
-            .file("/etc/resolv.conf", "nameserver 127.0.0.53\n")
-            .spawn();
+        let run =
+            Run::new(emulator).arg(program).args(["-v", "-c1", "-t9", "node1", "127.1", "node2"]);
+        let run = run.args(nodes).inside(&net).file("/etc/hosts", "::1 node1\n");
+        let sender = run.file("/etc/resolv.conf", "nameserver 127.0.0.53\n").spawn();
         let mut buffer = [0; 600];
         for socket in &sockets {
             assert_eq!(socket.recv(&mut buffer).ok(), Some(8), "{machine}");

@@ -16,8 +16,7 @@ const HOSTS: &str = "127.0.0.1 localhost\n";
 fn sender<'net>(net: &'net Netns, hosts: &str, resolver: &str, args: &[&str]) -> Run<'net> {
     let program = programs::ours("fence_kdump_send");
     let run = Run::new(program).args(args).inside(net);
-    run.file("/etc/hosts", hosts)
-        .file("/etc/resolv.conf", resolver)
+    run.file("/etc/hosts", hosts).file("/etc/resolv.conf", resolver)
 }
 
 /// Waits for one message, at most `limit`.
@@ -34,9 +33,7 @@ fn hears(socket: &UdpSocket, limit: Duration) -> Duration {
 
 /// Counts the messages that are there.
 fn count(socket: &UdpSocket) -> usize {
-    socket
-        .set_read_timeout(Some(Duration::from_millis(100)))
-        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let mut buffer = [0; 64];
     std::iter::from_fn(|| socket.recv(&mut buffer).ok()).count()
 }
@@ -72,10 +69,8 @@ fn the_family_decides_which_addresses() {
     let zone = [("node1", Entry::with(&["127.0.0.2", "::1"]))];
     let server = Server::new(&net, "127.0.0.53:53", &zone);
     let all = [net.udp("127.0.0.2:7410"), net.udp("[::1]:7410")];
-    for (hosts, resolver) in [
-        ("127.0.0.2 node1\n::1 node1\n", ""),
-        ("", "nameserver 127.0.0.53\n"),
-    ] {
+    for (hosts, resolver) in [("127.0.0.2 node1\n::1 node1\n", ""), ("", "nameserver 127.0.0.53\n")]
+    {
         for (family, expected) in [("ipv4", [1, 0]), ("ipv6", [0, 1]), ("auto", [1, 1])] {
             let run = sender(&net, hosts, resolver, &["-c1", "-f", family, "node1"]);
             let _ = run.run(LIMIT).expect_success();
@@ -92,33 +87,14 @@ fn every_address_in_dns_gets_every_message() {
         return;
     }
     let net = Netns::new();
-    let alias = Entry {
-        alias: Some("host"),
-        ..Entry::with(&["127.0.0.2", "127.0.0.3", "::1"])
-    };
+    let alias = Entry { alias: Some("host"), ..Entry::with(&["127.0.0.2", "127.0.0.3", "::1"]) };
     let server = Server::new(&net, "127.0.0.53:53", &[("node1.b.example", alias)]);
-    let all = [
-        net.udp("127.0.0.2:7410"),
-        net.udp("127.0.0.3:7410"),
-        net.udp("[::1]:7410"),
-    ];
+    let all = [net.udp("127.0.0.2:7410"), net.udp("127.0.0.3:7410"), net.udp("[::1]:7410")];
     for (resolver, name) in [
-        (
-            "nameserver 127.0.0.53\nsearch a.example b.example\n",
-            "node1",
-        ),
-        (
-            "nameserver 127.0.0.53\ndomain b.example\noptions ndots:2\n",
-            "Node1",
-        ),
-        (
-            "nameserver 127.0.0.53\nsearch a.example\n",
-            "node1.b.example",
-        ),
-        (
-            "nameserver 127.0.0.53\nsearch a.example\n",
-            "node1.b.example.",
-        ),
+        ("nameserver 127.0.0.53\nsearch a.example b.example\n", "node1"),
+        ("nameserver 127.0.0.53\ndomain b.example\noptions ndots:2\n", "Node1"),
+        ("nameserver 127.0.0.53\nsearch a.example\n", "node1.b.example"),
+        ("nameserver 127.0.0.53\nsearch a.example\n", "node1.b.example."),
     ] {
         let run = sender(&net, HOSTS, resolver, &["-c1", name]);
         let _ = run.run(LIMIT).expect_success();
@@ -144,12 +120,7 @@ fn servers_over_either_family() {
 /// A DNS server that never answers: node 2 of a cluster, which has no server running.
 fn with_dead_server(args: &[&str], check: impl FnOnce(&Cluster, Proc)) {
     let net = Cluster::new(3);
-    let sender = sender(
-        net.node(1),
-        HOSTS,
-        "nameserver 10.77.0.99\nnameserver 10.77.0.2\n",
-        args,
-    );
+    let sender = sender(net.node(1), HOSTS, "nameserver 10.77.0.99\nnameserver 10.77.0.2\n", args);
     // Nothing must come back from there, not even a refusal.
     let _mute = net.node(2).udp("10.77.0.2:53");
     check(&net, sender.spawn());
@@ -197,18 +168,12 @@ fn an_unanswered_question_is_repeated_soon() {
         return;
     }
     let net = Netns::new();
-    let lossy = Entry {
-        ignored: 2,
-        ..Entry::with(&["127.0.0.2"])
-    };
+    let lossy = Entry { ignored: 2, ..Entry::with(&["127.0.0.2"]) };
     let server = Server::new(&net, "127.0.0.53:53", &[("node1", lossy)]);
     let heard = net.udp("127.0.0.2:7410");
     let _sender = sender(&net, HOSTS, "nameserver 127.0.0.53\n", &["node1"]).spawn();
     let after = hears(&heard, LIMIT);
-    assert!(
-        after > Duration::from_millis(900) && after < Duration::from_millis(1700),
-        "{after:?}"
-    );
+    assert!(after > Duration::from_millis(900) && after < Duration::from_millis(1700), "{after:?}");
     assert_eq!(server.asked(), 4);
 }
 
@@ -220,10 +185,7 @@ fn a_name_that_is_known_later_gets_its_burst() {
     let net = Netns::new();
     let server = Server::new(&net, "127.0.0.53:53", &[]);
     let heard = net.udp("127.0.0.2:7410");
-    let failing = Entry {
-        code: 2,
-        ..Entry::default()
-    };
+    let failing = Entry { code: 2, ..Entry::default() };
     server.tell("node1", failing);
     let sender = sender(&net, HOSTS, "nameserver 127.0.0.53\n", &["-v", "node1"]).spawn();
     sender.wait_stderr_line("node1: has no address yet", LIMIT);
@@ -234,13 +196,7 @@ fn a_name_that_is_known_later_gets_its_burst() {
         hears(&heard, Duration::from_millis(1500));
     }
     // It stays in use although the server forgets it.
-    server.tell(
-        "node1",
-        Entry {
-            code: 3,
-            ..Entry::default()
-        },
-    );
+    server.tell("node1", Entry { code: 3, ..Entry::default() });
     assert!(sender.is_running());
 }
 
@@ -251,26 +207,14 @@ fn files_are_read_again_while_a_name_has_no_address() {
     }
     let net = Netns::new();
     let folder = tempfile::tempdir().unwrap();
-    let (hosts, resolver) = (
-        folder.path().join("hosts"),
-        folder.path().join("resolv.conf"),
-    );
+    let (hosts, resolver) = (folder.path().join("hosts"), folder.path().join("resolv.conf"));
     std::fs::write(&hosts, "").unwrap();
     std::fs::write(&resolver, "").unwrap();
-    let _server = Server::new(
-        &net,
-        "127.0.0.53:53",
-        &[("node2", Entry::with(&["127.0.0.3"]))],
-    );
+    let _server = Server::new(&net, "127.0.0.53:53", &[("node2", Entry::with(&["127.0.0.3"]))]);
     let (first, second) = (net.udp("127.0.0.2:7410"), net.udp("127.0.0.3:7410"));
     let program = programs::ours("fence_kdump_send");
-    let run = Run::new(program)
-        .args(["-v", "node1", "node2"])
-        .inside(&net);
-    let sender = run
-        .bind(&hosts, "/etc/hosts")
-        .bind(&resolver, "/etc/resolv.conf")
-        .spawn();
+    let run = Run::new(program).args(["-v", "node1", "node2"]).inside(&net);
+    let sender = run.bind(&hosts, "/etc/hosts").bind(&resolver, "/etc/resolv.conf").spawn();
     sender.wait_stderr_line("node2: has no address yet", LIMIT);
     std::fs::write(&hosts, "127.0.0.2 node1\n").unwrap();
     assert!(hears(&first, LIMIT) < Duration::from_millis(2500));
@@ -350,14 +294,11 @@ fn many_names() {
     let net = Netns::new();
     let names: Vec<_> = (0..300).map(|at| format!("node{at}")).collect();
     let address = |at: usize| format!("127.1.{}.{}", at / 100, at % 100 + 1);
-    let zone: Vec<_> = (0..300)
-        .map(|at| (names[at].as_str(), Entry::with(&[&address(at)])))
-        .collect();
+    let zone: Vec<_> =
+        (0..300).map(|at| (names[at].as_str(), Entry::with(&[&address(at)]))).collect();
     let _server = Server::new(&net, "127.0.0.53:53", &zone);
     let socket = net.udp("0.0.0.0:7410");
-    socket
-        .set_read_timeout(Some(Duration::from_secs(5)))
-        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut args = vec!["-c1"];
     args.extend(names.iter().map(String::as_str));
     let sender = sender(&net, HOSTS, "nameserver 127.0.0.53\n", &args).spawn();

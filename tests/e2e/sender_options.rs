@@ -190,34 +190,18 @@ fn errors_name_what_would_be_right() {
     let net = Netns::new();
     for (line, parts) in [
         (&["-p0", "n"][..], &["ipport: '0' is not", "1 to 65535"][..]),
-        (
-            &["-i", "x", "n"],
-            &["interval: 'x' is not", "seconds", "from 1"],
-        ),
+        (&["-i", "x", "n"], &["interval: 'x' is not", "seconds", "from 1"]),
         (&["--ttl=300", "n"], &["ttl: '300' is not", "1 to 255"]),
-        (
-            &["--burst=0,x", "n"],
-            &["burst: '0,x' is not", "none", "3600"],
-        ),
-        (
-            &["-d", "a-name-that-is-too-long", "n"],
-            &["device: 'a-name", "interface"],
-        ),
-        (
-            &["-f", "inet", "n"],
-            &["family: 'inet' is not", "auto, ipv4 or ipv6"],
-        ),
+        (&["--burst=0,x", "n"], &["burst: '0,x' is not", "none", "3600"]),
+        (&["-d", "a-name-that-is-too-long", "n"], &["device: 'a-name", "interface"]),
+        (&["-f", "inet", "n"], &["family: 'inet' is not", "auto, ipv4 or ipv6"]),
         (&["--ver"], &["ver:", "more than one"]),
         (&["--bogus"], &["bogus: no such option"]),
         (&["-c"], &["count: needs a value"]),
         (&["--help=1"], &["help: takes no value"]),
     ] {
         let output = run(&ours(), &net, line).expect_failure();
-        assert_eq!(
-            (output.code, output.stderr.lines().count()),
-            (Some(1), 1),
-            "{output}"
-        );
+        assert_eq!((output.code, output.stderr.lines().count()), (Some(1), 1), "{output}");
         for part in parts {
             assert!(output.stderr.contains(part), "{part}: {output}");
         }
@@ -232,14 +216,9 @@ fn every_option_is_in_the_help_and_the_man_page() {
     if !requires(&[Need::Root, Need::Netns, Need::Mandoc]) {
         return;
     }
-    let help = run(&ours(), &Netns::new(), &["--help"])
-        .expect_success()
-        .stdout;
+    let help = run(&ours(), &Netns::new(), &["--help"]).expect_success().stdout;
     let page = programs::workspace().join("dist/man/fence_kdump_send.8");
-    let shown = Run::new("mandoc")
-        .args(["-T", "ascii", "-O", "width=200"])
-        .arg(&page)
-        .run(LIMIT);
+    let shown = Run::new("mandoc").args(["-T", "ascii", "-O", "width=200"]).arg(&page).run(LIMIT);
     // Bold is a letter, a backspace and the letter again.
     let mut manual = String::new();
     for letter in shown.expect_success().stdout.chars() {
@@ -254,35 +233,16 @@ fn every_option_is_in_the_help_and_the_man_page() {
         let mut words = line.split_whitespace();
         let short = words.next().unwrap().trim_end_matches(',');
         let long = words.next().unwrap().split(['=', '[']).next().unwrap();
-        assert!(
-            manual.contains(&format!("{short}, {long}")),
-            "{short}, {long}: not in the manual"
-        );
+        assert!(manual.contains(&format!("{short}, {long}")), "{short}, {long}: not in the manual");
         options += 1;
     }
     assert_eq!(options, 10, "{help}");
     for default in ["7410", "10", "0,0.2,0.5,1,2"] {
-        assert!(
-            help.contains(&format!("default: {default}")),
-            "{default}: {help}"
-        );
-        assert!(
-            manual.contains(&format!("default is {default}")),
-            "{default}: {manual}"
-        );
+        assert!(help.contains(&format!("default: {default}")), "{default}: {help}");
+        assert!(manual.contains(&format!("default is {default}")), "{default}: {manual}");
     }
-    assert!(
-        help.contains("fence_kdump_nodes"),
-        "an example for kdump.conf"
-    );
-    assert!(
-        help.lines()
-            .all(|line| line.replace('\t', "        ").len() < 80),
-        "short lines"
-    );
-    let lint = Run::new("mandoc")
-        .args(["-T", "lint", "-W", "warning"])
-        .arg(&page)
-        .run(LIMIT);
+    assert!(help.contains("fence_kdump_nodes"), "an example for kdump.conf");
+    assert!(help.lines().all(|line| line.replace('\t', "        ").len() < 80), "short lines");
+    let lint = Run::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(&page).run(LIMIT);
     let _ = lint.expect_success();
 }

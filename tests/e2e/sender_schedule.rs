@@ -8,9 +8,7 @@ const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
 const LIMIT: Duration = Duration::from_secs(10);
 
 fn sender<'net>(net: &'net Netns, args: &[&str]) -> Run<'net> {
-    Run::new(programs::ours("fence_kdump_send"))
-        .args(args)
-        .inside(net)
+    Run::new(programs::ours("fence_kdump_send")).args(args).inside(net)
 }
 
 /// The times at which messages come within `limit`, counted from the first.
@@ -22,10 +20,7 @@ fn times(socket: &UdpSocket, limit: Duration) -> Vec<u64> {
     }
     let start = Instant::now();
     let mut times = vec![0];
-    while let Some(left) = limit
-        .checked_sub(start.elapsed())
-        .filter(|left| !left.is_zero())
-    {
+    while let Some(left) = limit.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
         socket.set_read_timeout(Some(left)).unwrap();
         if socket.recv(&mut buffer).ok() == Some(8) {
             times.push(start.elapsed().as_millis() as u64);
@@ -76,15 +71,8 @@ fn a_count_is_exact() {
     let heard = times(&second, Duration::from_millis(3500));
     assert_times(&heard, &[0, 1000, 2000]);
     let output = run.wait_for(LIMIT).expect_success();
-    assert!(
-        output.elapsed < Duration::from_millis(2600),
-        "no wait behind the last: {output}"
-    );
-    assert_eq!(
-        times(&first, Duration::from_millis(100)).len(),
-        6,
-        "named twice, told twice"
-    );
+    assert!(output.elapsed < Duration::from_millis(2600), "no wait behind the last: {output}");
+    assert_eq!(times(&first, Duration::from_millis(100)).len(), 6, "named twice, told twice");
 }
 
 /// Nothing is up: the exit code says so, and standard error names the nodes.
@@ -96,34 +84,17 @@ fn nothing_sent_is_a_failure() {
     let net = Netns::new();
     net.ip("link set lo down");
     let line = |node: &str| format!("fence_kdump_send: {node}: nothing was sent\n");
-    for nodes in [
-        &["10.0.0.1"][..],
-        &["2001:db8::1"],
-        &["10.0.0.1", "fe80::1%eth9"],
-    ] {
-        let output = sender(&net, &["-c2", "-i1"])
-            .args(nodes)
-            .run(LIMIT)
-            .expect_failure();
+    for nodes in [&["10.0.0.1"][..], &["2001:db8::1"], &["10.0.0.1", "fe80::1%eth9"]] {
+        let output = sender(&net, &["-c2", "-i1"]).args(nodes).run(LIMIT).expect_failure();
         assert_eq!(output.code, Some(1));
-        assert_eq!(
-            output.stderr,
-            nodes.iter().map(|node| line(node)).collect::<String>()
-        );
+        assert_eq!(output.stderr, nodes.iter().map(|node| line(node)).collect::<String>());
     }
     net.ip("link set lo up");
-    let output = sender(&net, &["-c1", "10.0.0.1", "127.1"])
-        .run(LIMIT)
-        .expect_success();
+    let output = sender(&net, &["-c1", "10.0.0.1", "127.1"]).run(LIMIT).expect_success();
     assert_eq!(output.stderr, line("10.0.0.1"));
     // The other family is not what was asked for: nothing can ever be sent.
-    let output = sender(&net, &["-f", "ipv6", "127.1"])
-        .run(LIMIT)
-        .expect_failure();
-    assert!(
-        output.stderr.contains("127.1: is not of the family"),
-        "{output}"
-    );
+    let output = sender(&net, &["-f", "ipv6", "127.1"]).run(LIMIT).expect_failure();
+    assert!(output.stderr.contains("127.1: is not of the family"), "{output}");
 }
 
 #[test]
@@ -134,9 +105,7 @@ fn errors_are_told_once_or_each_time() {
     let net = Netns::new();
     let says = "fence_kdump_send: 10.0.0.1 10.0.0.1: the network is unreachable\n";
     let told = |level: &str| {
-        let output = sender(&net, &["-c3", "-i1", level, "10.0.0.1"])
-            .run(LIMIT)
-            .expect_failure();
+        let output = sender(&net, &["-c3", "-i1", level, "10.0.0.1"]).run(LIMIT).expect_failure();
         output.stderr.matches(says).count()
     };
     assert_eq!([told("-v0"), told("-v"), told("-v2")], [0, 1, 3]);
@@ -151,8 +120,7 @@ fn a_network_that_comes_up_later() {
     let net = Cluster::new(2);
     let heard = net.node(2).udp("10.77.0.2:7410");
     let heard_v6 = net.node(2).udp("[fe80::2%2]:7410");
-    net.node(1)
-        .ip("link set eth0 down\nlink set eth0 name later");
+    net.node(1).ip("link set eth0 down\nlink set eth0 name later");
     let sender = sender(net.node(1), &["10.77.0.2", "fe80::2%eth0"]).spawn();
     std::thread::sleep(Duration::from_millis(1200));
     assert!(sender.is_running());
@@ -160,16 +128,9 @@ fn a_network_that_comes_up_later() {
         .ip("link set later name eth0\nlink set eth0 up\naddr replace fe80::1/64 dev eth0 nodad");
     let start = Instant::now();
     let burst = times(&heard, Duration::from_millis(2500));
-    assert!(
-        start.elapsed() < Duration::from_millis(3500),
-        "within a second of the network"
-    );
+    assert!(start.elapsed() < Duration::from_millis(3500), "within a second of the network");
     assert_times(&burst, &[0, 200, 500, 1000, 2000]);
-    assert_eq!(
-        times(&heard_v6, Duration::from_millis(100)).len(),
-        5,
-        "the same through the zone"
-    );
+    assert_eq!(times(&heard_v6, Duration::from_millis(100)).len(), 5, "the same through the zone");
 }
 
 #[test]
@@ -184,18 +145,12 @@ fn broadcast_multicast_and_the_interface() {
     there.ip("addr add 10.99.0.2/32 dev eth0\nroute add 10.99.0.1/32 dev eth0");
     let any = there.udp("0.0.0.0:7410");
     let group = "239.192.0.1".parse().unwrap();
-    there
-        .enter(|| any.join_multicast_v4(&group, &"10.77.0.2".parse().unwrap()))
-        .unwrap();
+    there.enter(|| any.join_multicast_v4(&group, &"10.77.0.2".parse().unwrap())).unwrap();
     let any_v6 = there.udp("[::]:7410");
     let index = there.interface("eth0");
-    any_v6
-        .join_multicast_v6(&"ff12::1234".parse().unwrap(), index)
-        .unwrap();
+    any_v6.join_multicast_v6(&"ff12::1234".parse().unwrap(), index).unwrap();
     let count = |socket: &UdpSocket| {
-        socket
-            .set_read_timeout(Some(Duration::from_millis(150)))
-            .unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
         let mut buffer = [0; 64];
         std::iter::from_fn(|| socket.recv(&mut buffer).ok()).count()
     };
@@ -209,19 +164,11 @@ fn broadcast_multicast_and_the_interface() {
         (&["10.99.0.2"], 0, 0),
         (&["-d", "eth0", "10.99.0.2"], 1, 0),
     ] {
-        let _ = sender(here, &["-c1"])
-            .args(args)
-            .run(LIMIT)
-            .expect_success();
+        let _ = sender(here, &["-c1"]).args(args).run(LIMIT).expect_success();
         assert_eq!((count(&any), count(&any_v6)), (v4, v6), "{args:?}");
     }
     let missing = sender(here, &["-c1", "-v", "-d", "eth7", "10.77.0.2"]).run(LIMIT);
-    assert!(
-        missing
-            .expect_failure()
-            .stderr
-            .contains("no such interface")
-    );
+    assert!(missing.expect_failure().stderr.contains("no such interface"));
 }
 
 /// The TTL and the hop limit are what was asked for, for one node and for many.
@@ -233,22 +180,11 @@ fn hops_are_what_was_asked_for() {
     let net = Cluster::new(1);
     let traced = |args: &[&str]| {
         let run = Run::new("strace").args(["-e", "trace=setsockopt,sendto"]);
-        let run = run
-            .arg(programs::ours("fence_kdump_send"))
-            .args(args)
-            .inside(net.node(1));
+        let run = run.arg(programs::ours("fence_kdump_send")).args(args).inside(net.node(1));
         run.run(LIMIT).expect_success().stderr
     };
-    let trace = traced(&[
-        "-c1",
-        "--ttl",
-        "7",
-        "10.77.0.9",
-        "239.1.1.1",
-        "fd00:77::9",
-        "-d",
-        "eth0",
-    ]);
+    let trace =
+        traced(&["-c1", "--ttl", "7", "10.77.0.9", "239.1.1.1", "fd00:77::9", "-d", "eth0"]);
     for option in [
         "IP_TTL, [7]",
         "IP_MULTICAST_TTL, [7]",
@@ -258,10 +194,7 @@ fn hops_are_what_was_asked_for() {
     ] {
         assert!(trace.contains(option), "{option}: {trace}");
     }
-    assert!(
-        !traced(&["-c1", "10.77.0.9"]).contains("setsockopt"),
-        "not unasked"
-    );
+    assert!(!traced(&["-c1", "10.77.0.9"]).contains("setsockopt"), "not unasked");
 }
 
 /// A router in between: with a TTL of 1 the message ends there, with 2 it arrives.
@@ -272,23 +205,15 @@ fn a_hop_limit_ends_at_the_router() {
     }
     let (a, router, b) = (Netns::new(), Netns::new(), Netns::new());
     router.ip(&format!("link add left type veth peer name eth0 netns {}\nlink add right type veth peer name eth0 netns {}\nlink set left up\nlink set right up\naddr add 10.1.0.1/24 dev left\naddr add 10.2.0.1/24 dev right", a.path(), b.path()));
-    router
-        .enter(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "1"))
-        .unwrap();
+    router.enter(|| std::fs::write("/proc/sys/net/ipv4/ip_forward", "1")).unwrap();
     a.ip("link set eth0 up\naddr add 10.1.0.2/24 dev eth0\nroute add default via 10.1.0.1");
     b.ip("link set eth0 up\naddr add 10.2.0.2/24 dev eth0\nroute add default via 10.2.0.1");
     let socket = b.udp("10.2.0.2:7410");
-    socket
-        .set_read_timeout(Some(Duration::from_millis(700)))
-        .unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
     let mut buffer = [0; 64];
-    let _ = sender(&a, &["-c1", "-t1", "10.2.0.2"])
-        .run(LIMIT)
-        .expect_success();
+    let _ = sender(&a, &["-c1", "-t1", "10.2.0.2"]).run(LIMIT).expect_success();
     assert!(socket.recv(&mut buffer).is_err(), "it ends at the router");
-    let _ = sender(&a, &["-c1", "-t2", "10.2.0.2"])
-        .run(LIMIT)
-        .expect_success();
+    let _ = sender(&a, &["-c1", "-t2", "10.2.0.2"]).run(LIMIT).expect_success();
     assert_eq!(socket.recv(&mut buffer).ok(), Some(8));
 }
 
@@ -314,15 +239,9 @@ fn nothing_holds_up_the_messages() {
                 let folder = tempfile::tempdir().unwrap();
                 let socket = net.udp("127.0.0.1:7410");
                 let shell = ["-c", shell, program, folder.path().to_str().unwrap()];
-                let run = Run::new("bash")
-                    .args(["-o", "pipefail"])
-                    .args(shell)
-                    .inside(&net)
-                    .spawn();
-                assert_times(
-                    &times(&socket, Duration::from_millis(2500)),
-                    &[0, 1000, 2000],
-                );
+                let run =
+                    Run::new("bash").args(["-o", "pipefail"]).args(shell).inside(&net).spawn();
+                assert_times(&times(&socket, Duration::from_millis(2500)), &[0, 1000, 2000]);
                 let _ = run.wait_for(LIMIT).expect_success();
             });
         }
@@ -338,24 +257,14 @@ fn nothing_meant_for_people_goes_to_the_network() {
     let net = Netns::new();
     let dns = net.udp("127.0.0.53:53");
     let shell = "exec \"$0\" -c1 --verbose=2 127.1 node1 <&- >&- 2>&-";
-    let run = Run::new("sh")
-        .args(["-c", shell])
-        .arg(programs::ours("fence_kdump_send"));
-    let run = run
-        .inside(&net)
-        .file("/etc/resolv.conf", "nameserver 127.0.0.53\n");
+    let run = Run::new("sh").args(["-c", shell]).arg(programs::ours("fence_kdump_send"));
+    let run = run.inside(&net).file("/etc/resolv.conf", "nameserver 127.0.0.53\n");
     let sender = run.spawn();
     let mut buffer = [0; 600];
-    dns.set_read_timeout(Some(Duration::from_millis(1500)))
-        .unwrap();
+    dns.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
     let mut questions = 0;
     while let Ok(length) = dns.recv(&mut buffer) {
-        assert_eq!(
-            buffer[2..6],
-            [1, 0, 0, 1],
-            "{:?}",
-            String::from_utf8_lossy(&buffer[..length])
-        );
+        assert_eq!(buffer[2..6], [1, 0, 0, 1], "{:?}", String::from_utf8_lossy(&buffer[..length]));
         questions += 1;
     }
     assert_eq!(questions, 4, "A and AAAA, and again");
@@ -372,27 +281,18 @@ fn many_nodes() {
     let socket = net.udp("0.0.0.0:7410");
     let reader = std::thread::spawn(move || {
         let mut buffer = [0; 64];
-        (0..5000)
-            .filter(|_| socket.recv(&mut buffer).ok() == Some(8))
-            .count()
+        (0..5000).filter(|_| socket.recv(&mut buffer).ok() == Some(8)).count()
     });
-    let nodes: Vec<_> = (0..5000)
-        .map(|at| format!("127.2.{}.{}", at / 250, at % 250 + 1))
-        .collect();
+    let nodes: Vec<_> =
+        (0..5000).map(|at| format!("127.2.{}.{}", at / 250, at % 250 + 1)).collect();
     // Slowly enough for the reader: the kernel gives a socket room for a few hundred.
     let halves = nodes.chunks(250);
     for nodes in halves {
-        let _ = sender(&net, &["-c1"])
-            .args(nodes)
-            .run(LIMIT)
-            .expect_success();
+        let _ = sender(&net, &["-c1"]).args(nodes).run(LIMIT).expect_success();
     }
     assert_eq!(reader.join().unwrap(), 5000);
     let trace = Run::new("strace").args(["-c", "-e", "trace=sendto"]);
-    let trace = trace
-        .arg(programs::ours("fence_kdump_send"))
-        .arg("-c1")
-        .args(&nodes);
+    let trace = trace.arg(programs::ours("fence_kdump_send")).arg("-c1").args(&nodes);
     let output = trace.inside(&net).run(LIMIT).expect_success();
     assert!(output.stderr.contains(" 5000 "), "{output}");
 }

@@ -32,30 +32,18 @@ fn our_sender_is_heard_by_our_agent() {
 
 #[test]
 fn our_sender_is_heard_by_the_stock_agent() {
-    good_beside_stock(
-        "ours -> stock",
-        || after_network(our_sender()),
-        programs::stock_agent,
-    );
+    good_beside_stock("ours -> stock", || after_network(our_sender()), programs::stock_agent);
 }
 
 #[test]
 fn the_stock_sender_is_heard_by_our_agent() {
-    good_beside_stock(
-        "stock -> ours",
-        || after_network(programs::stock_sender()),
-        our_agent,
-    );
+    good_beside_stock("stock -> ours", || after_network(programs::stock_sender()), our_agent);
 }
 
 /// A crash kernel's drivers come when they come. The sender was there first.
 #[test]
 fn our_sender_started_before_the_network_is_heard() {
-    good(
-        "ours, before the network -> ours",
-        || before_network(our_sender()),
-        our_agent,
-    );
+    good("ours, before the network -> ours", || before_network(our_sender()), our_agent);
 }
 
 /// The control: its second message comes an interval later.
@@ -86,10 +74,7 @@ fn a_crash_kernel_without_a_sender_is_not_fenced() {
         return;
     };
     let seen = node.crashes_unheard();
-    assert!(
-        seen.iter().all(|d| d.to.port() != datagram::PORT),
-        "nobody was to speak: {seen:?}"
-    );
+    assert!(seen.iter().all(|d| d.to.port() != datagram::PORT), "nobody was to speak: {seen:?}");
 }
 
 #[test]
@@ -102,30 +87,18 @@ fn a_sender_with_another_port_is_not_heard() {
         return;
     };
     let seen = node.crashes_unheard();
-    let told = |port| {
-        seen.iter()
-            .filter(|d| d.to == SocketAddrV4::new(HOST, port))
-            .count()
-    };
-    assert!(
-        told(datagram::PORT + 1) > 0,
-        "the sender was to speak to port {other}: {seen:?}"
-    );
-    assert_eq!(
-        told(datagram::PORT),
-        0,
-        "the sender was to leave this port alone: {seen:?}"
-    );
+    let told = |port| seen.iter().filter(|d| d.to == SocketAddrV4::new(HOST, port)).count();
+    assert!(told(datagram::PORT + 1) > 0, "the sender was to speak to port {other}: {seen:?}");
+    assert_eq!(told(datagram::PORT), 0, "the sender was to leave this port alone: {seen:?}");
 }
 
 /// What must never happen is success here: the production kernel runs all along.
 #[test]
 fn a_node_that_is_merely_silent_is_not_fenced() {
     let _turn = Turn;
-    let Some(mut node) = Node::new(
-        "silent, never crashed -> ours",
-        Some(after_network(our_sender())),
-    ) else {
+    let Some(mut node) =
+        Node::new("silent, never crashed -> ours", Some(after_network(our_sender())))
+    else {
         return;
     };
     let agent = node.agent(our_agent(), node.patience());
@@ -144,18 +117,11 @@ fn our_agent() -> PathBuf {
 
 fn after_network(program: PathBuf) -> Sender {
     let arguments = vec!["-v".to_owned(), HOST.to_string()];
-    Sender {
-        program,
-        arguments,
-        moment: Moment::AfterNetwork,
-    }
+    Sender { program, arguments, moment: Moment::AfterNetwork }
 }
 
 fn before_network(program: PathBuf) -> Sender {
-    Sender {
-        moment: Moment::BeforeNetwork,
-        ..after_network(program)
-    }
+    Sender { moment: Moment::BeforeNetwork, ..after_network(program) }
 }
 
 /// A booted node beside the network its agent listens in. Fields end in this order.
@@ -173,10 +139,7 @@ impl Node {
         if !requires(&[Need::Root, Need::Netns, Need::Qemu]) {
             return None;
         }
-        let file_name = scenario
-            .replace(" -> ", "-to-")
-            .replace(", ", "-")
-            .replace(' ', "-");
+        let file_name = scenario.replace(" -> ", "-to-").replace(", ", "-").replace(' ', "-");
         let assets = Assets::get();
         let image = Image::build(&file_name, &assets, sender.as_ref()).expect("an image");
         let net = Netns::new();
@@ -227,12 +190,7 @@ impl Node {
     }
 
     fn record(&self, crash: Option<Crash>, end: (Instant, i32), memory: String) {
-        TIMINGS.record(Row {
-            scenario: self.scenario,
-            crash,
-            end,
-            memory,
-        });
+        TIMINGS.record(Row { scenario: self.scenario, crash, end, memory });
     }
 }
 
@@ -264,10 +222,7 @@ fn good(scenario: &'static str, find_sender: fn() -> Sender, find_agent: fn() ->
         let crash = node.machine.crash();
         let output = agent.wait_for(Duration::from_secs(100)).expect_success();
         let heard = start + output.elapsed;
-        assert!(
-            heard > crash.kernel,
-            "success before the crash kernel ran: {output}"
-        );
+        assert!(heard > crash.kernel, "success before the crash kernel ran: {output}");
         let (_, memory) = node.machine.wait_for("vm: memory: ");
         let memory = memory.split("vm: memory: ").last().unwrap_or_default();
         let memory = format!("{} bytes in the image, {memory}", node.sender_bytes);
@@ -285,9 +240,7 @@ fn good(scenario: &'static str, find_sender: fn() -> Sender, find_agent: fn() ->
 /// Waits for an agent that must say no, at its deadline and not before.
 fn refused(agent: Proc, deadline: Duration) -> (Instant, i32) {
     let start = Instant::now() - agent.elapsed();
-    let output = agent
-        .wait_for(deadline + Duration::from_secs(10))
-        .expect_failure();
+    let output = agent.wait_for(deadline + Duration::from_secs(10)).expect_failure();
     assert!(
         output.elapsed + Duration::from_millis(100) >= deadline,
         "it was to wait until its deadline: {output}"

@@ -24,10 +24,7 @@ pub struct NoMessage {
 
 impl NoMessage {
     fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            name: name.into(),
-            bytes: bytes.into(),
-        }
+        Self { name: name.into(), bytes: bytes.into() }
     }
 }
 
@@ -37,10 +34,7 @@ pub fn no_messages() -> Vec<NoMessage> {
     let mut kinds = vec![NoMessage::new("empty", [])];
     for (order, message) in [("little", LITTLE), ("big", BIG)] {
         for length in 1..message.len() {
-            kinds.push(NoMessage::new(
-                format!("{order} cut to {length}"),
-                &message[..length],
-            ));
+            kinds.push(NoMessage::new(format!("{order} cut to {length}"), &message[..length]));
         }
     }
     // What follows the eight bytes here is no valid extension: it is constant filling.
@@ -54,14 +48,8 @@ pub fn no_messages() -> Vec<NoMessage> {
     }
     kinds.push(NoMessage::new("twice", [LITTLE, LITTLE].concat()));
     kinds.push(NoMessage::new("little and big", [LITTLE, BIG].concat()));
-    kinds.push(NoMessage::new(
-        "largest",
-        [&LITTLE[..], &vec![0; LARGEST - 8]].concat(),
-    ));
-    kinds.push(NoMessage::new(
-        "one byte before",
-        [&[0][..], &LITTLE].concat(),
-    ));
+    kinds.push(NoMessage::new("largest", [&LITTLE[..], &vec![0; LARGEST - 8]].concat()));
+    kinds.push(NoMessage::new("one byte before", [&[0][..], &LITTLE].concat()));
 
     kinds.push(NoMessage::new("all zero", [0; 8]));
     kinds.push(NoMessage::new("all ones", [0xff; 8]));
@@ -79,22 +67,10 @@ pub fn no_messages() -> Vec<NoMessage> {
         let bytes = [&LITTLE[..4], &version.to_le_bytes()].concat();
         kinds.push(NoMessage::new(format!("version {version}"), bytes));
     }
-    kinds.push(NoMessage::new(
-        "magic little, version big",
-        [&LITTLE[..4], &BIG[4..]].concat(),
-    ));
-    kinds.push(NoMessage::new(
-        "magic big, version little",
-        [&BIG[..4], &LITTLE[4..]].concat(),
-    ));
-    kinds.push(NoMessage::new(
-        "halves swapped",
-        [&LITTLE[4..], &LITTLE[..4]].concat(),
-    ));
-    kinds.push(NoMessage::new(
-        "16-bit swap",
-        [0x2a, 0x40, 0x1b, 0x30, 0x00, 0x01, 0x00, 0x00],
-    ));
+    kinds.push(NoMessage::new("magic little, version big", [&LITTLE[..4], &BIG[4..]].concat()));
+    kinds.push(NoMessage::new("magic big, version little", [&BIG[..4], &LITTLE[4..]].concat()));
+    kinds.push(NoMessage::new("halves swapped", [&LITTLE[4..], &LITTLE[..4]].concat()));
+    kinds.push(NoMessage::new("16-bit swap", [0x2a, 0x40, 0x1b, 0x30, 0x00, 0x01, 0x00, 0x00]));
     kinds
 }
 
@@ -112,10 +88,8 @@ pub fn few_no_messages() -> Vec<NoMessage> {
         "version 2",
         "magic little, version big",
     ];
-    let kinds: Vec<_> = no_messages()
-        .into_iter()
-        .filter(|kind| FEW.contains(&kind.name.as_str()))
-        .collect();
+    let kinds: Vec<_> =
+        no_messages().into_iter().filter(|kind| FEW.contains(&kind.name.as_str())).collect();
     assert_eq!(kinds.len(), FEW.len(), "a name in FEW is not in the table");
     kinds
 }

@@ -63,19 +63,11 @@ impl<'net> Fencer<'net> {
     }
 
     fn start(netns: &'net Netns, agent: &Path, crash_kernel: &str) -> Self {
-        assert!(
-            Path::new(AGENT).exists(),
-            "{AGENT}: install fence-agents, to be mounted over"
-        );
+        assert!(Path::new(AGENT).exists(), "{AGENT}: install fence-agents, to be mounted over");
         let fenced = system("pacemaker-fenced").expect("Need::Pacemaker was asked for");
         let world = Run::new("unshare")
             .args(["--mount", "--pid", "--uts", "--fork", "--kill-child", "--"])
-            .args([
-                OsStr::new("sh"),
-                "-c".as_ref(),
-                WORLD.as_ref(),
-                "sh".as_ref(),
-            ])
+            .args([OsStr::new("sh"), "-c".as_ref(), WORLD.as_ref(), "sh".as_ref()])
             .args([agent, &fenced])
             .arg(crash_kernel)
             .env("PCMK_logfile", "none")
@@ -84,22 +76,12 @@ impl<'net> Fencer<'net> {
             .spawn();
         let _ = world.wait_stdout_line("ready", Duration::from_secs(20));
         let children = format!("/proc/{0}/task/{0}/children", world.pid());
-        let inside = fs::read_to_string(&children)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
+        let inside = fs::read_to_string(&children).ok().and_then(|text| text.trim().parse().ok());
         let inside = inside.expect("unshare has the one child it forked");
-        let fencer = Self {
-            world,
-            inside,
-            netns,
-        };
+        let fencer = Self { world, inside, netns };
         let deadline = Instant::now() + Duration::from_secs(20);
         while fencer.admin(["-L"]).run(Duration::from_secs(10)).code != Some(0) {
-            assert!(
-                Instant::now() < deadline,
-                "no answer from: {}",
-                fencer.log()
-            );
+            assert!(Instant::now() < deadline, "no answer from: {}", fencer.log());
             thread::sleep(Duration::from_millis(50));
         }
         fencer
@@ -113,14 +95,7 @@ impl<'net> Fencer<'net> {
     /// Any program, seeing what the fencer sees.
     pub fn beside(&self, program: &str) -> Run<'net> {
         Run::new("nsenter")
-            .args([
-                "--mount",
-                "--pid",
-                "--uts",
-                "--target",
-                &self.inside.to_string(),
-                "--",
-            ])
+            .args(["--mount", "--pid", "--uts", "--target", &self.inside.to_string(), "--"])
             .arg(program)
             .env("HOME", "/root")
             .inside(self.netns)
@@ -133,9 +108,7 @@ impl<'net> Fencer<'net> {
     #[track_caller]
     pub fn register(&self, device: &str, options: &[&str]) {
         let options = options.iter().flat_map(|option| ["-o", option]);
-        let command = self
-            .admin(["-R", device, "-a", "fence_kdump"])
-            .args(options);
+        let command = self.admin(["-R", device, "-a", "fence_kdump"]).args(options);
         let _ = command.run(Duration::from_secs(20)).expect_success();
     }
 
@@ -146,9 +119,7 @@ impl<'net> Fencer<'net> {
     #[track_caller]
     pub fn wait_agents(&self, count: usize) {
         let running = || {
-            let names = children(self.inside)
-                .into_iter()
-                .map(|pid| format!("/proc/{pid}/comm"));
+            let names = children(self.inside).into_iter().map(|pid| format!("/proc/{pid}/comm"));
             let names = names.filter_map(|path| fs::read_to_string(path).ok());
             names.filter(|name| name.trim() == "fence_kdump").count()
         };
@@ -156,11 +127,7 @@ impl<'net> Fencer<'net> {
         let mut steady = 0;
         while steady < 10 {
             steady = if running() == count { steady + 1 } else { 0 };
-            assert!(
-                Instant::now() < deadline,
-                "not {count} agents at once: {}",
-                self.log()
-            );
+            assert!(Instant::now() < deadline, "not {count} agents at once: {}", self.log());
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -175,7 +142,5 @@ impl<'net> Fencer<'net> {
 /// The children of a process (`proc_pid_task_tid_children(5)`).
 fn children(pid: u32) -> Vec<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .collect()
+    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }

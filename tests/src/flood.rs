@@ -72,8 +72,5 @@ pub fn flood(
         }
         sent
     });
-    Flood {
-        stop,
-        thread: Some(thread),
-    }
+    Flood { stop, thread: Some(thread) }
 }

@@ -96,9 +96,7 @@ impl Need {
             Need::Crmsh => all(&["crm"]),
             Need::Qemu => all(&["qemu-system-x86_64", "cpio"]),
             Need::QemuUser => all(&["qemu-s390x-static"]),
-            Need::Senders => FOREIGN
-                .iter()
-                .all(|machine| find_sender_for(machine).is_some()),
+            Need::Senders => FOREIGN.iter().all(|machine| find_sender_for(machine).is_some()),
             Need::Valgrind => all(&["valgrind"]),
             Need::Strace => all(&["strace"]),
             Need::Xmllint => all(&["xmllint"]),
@@ -131,12 +129,7 @@ pub fn requires(needs: &[Need]) -> bool {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");
         // Written around the test runner's capture: a skipped test must be seen.
-        let _ = writeln!(
-            io::stderr(),
-            "SKIPPED {test}: no {}; {}",
-            need.name(),
-            need.remedy()
-        );
+        let _ = writeln!(io::stderr(), "SKIPPED {test}: no {}; {}", need.name(), need.remedy());
         return false;
     }
     true

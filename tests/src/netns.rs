@@ -42,10 +42,7 @@ impl Netns {
     /// # Panics
     /// When the machine does not allow it; [`crate::Need::Netns`] asks first.
     #[must_use]
-    #[expect(
-        clippy::new_without_default,
-        reason = "making a namespace is no default"
-    )]
+    #[expect(clippy::new_without_default, reason = "making a namespace is no default")]
     pub fn new() -> Self {
         let handle = unshared().expect("root may make network namespaces");
         let netns = Self { handle };
@@ -70,9 +67,7 @@ impl Netns {
                 move_into_link_name_space(self.handle.as_fd(), kind).expect("our own namespace");
                 action()
             });
-            inside
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            inside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
@@ -91,9 +86,7 @@ impl Netns {
                 .spawn()
                 .expect("iproute2 is installed");
             let mut stdin = ip.stdin.take().expect("piped");
-            stdin
-                .write_all(commands.as_bytes())
-                .expect("ip reads its commands");
+            stdin.write_all(commands.as_bytes()).expect("ip reads its commands");
             drop(stdin);
             ip.wait_with_output().expect("our own child")
         });
@@ -104,11 +97,7 @@ impl Netns {
     /// A path by which `ip` and `nsenter` find this namespace while this test runs.
     #[must_use]
     pub fn path(&self) -> String {
-        format!(
-            "/proc/{}/fd/{}",
-            std::process::id(),
-            self.handle.as_raw_fd()
-        )
+        format!("/proc/{}/fd/{}", std::process::id(), self.handle.as_raw_fd())
     }
 
     /// The number of an interface, as an address's zone gives it.
@@ -118,12 +107,8 @@ impl Netns {
     #[track_caller]
     #[must_use]
     pub fn interface(&self, name: &str) -> u32 {
-        let index = self.enter(|| {
-            name_to_index(
-                UdpSocket::bind("127.0.0.1:0").expect("loopback is up"),
-                name,
-            )
-        });
+        let index = self
+            .enter(|| name_to_index(UdpSocket::bind("127.0.0.1:0").expect("loopback is up"), name));
         index.unwrap_or_else(|error| panic!("{name}: no such interface: {error}"))
     }
 
@@ -141,16 +126,10 @@ impl Netns {
             let kind = Domain::for_address(address);
             let socket = Socket::new(kind, Type::DGRAM, Some(Protocol::UDP)).expect("a socket");
             if address.is_ipv6() {
-                socket
-                    .set_only_v6(true)
-                    .expect("an option of every IPv6 socket");
+                socket.set_only_v6(true).expect("an option of every IPv6 socket");
             }
-            socket
-                .set_broadcast(true)
-                .expect("an option of every UDP socket");
-            socket
-                .set_read_timeout(Some(Duration::from_secs(5)))
-                .expect("a valid time");
+            socket.set_broadcast(true).expect("an option of every UDP socket");
+            socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a valid time");
             let bound = socket.bind(&address.into());
             bound.unwrap_or_else(|error| panic!("{local}: cannot be bound: {error}"));
             socket.into()
@@ -165,11 +144,7 @@ impl Netns {
     #[must_use]
     pub fn udp_from(&self, local: &str) -> UdpSocket {
         let ipv6 = local.contains(':');
-        self.udp(&if ipv6 {
-            format!("[{local}]:0")
-        } else {
-            format!("{local}:0")
-        })
+        self.udp(&if ipv6 { format!("[{local}]:0") } else { format!("{local}:0") })
     }
 
     /// Sends one datagram from `local` (any port of it) to `to`.
@@ -186,8 +161,7 @@ impl Netns {
     /// Whether some program's UDP socket is bound to `port` here.
     #[must_use]
     pub fn is_bound(&self, port: u16) -> bool {
-        self.enter(|| udp_ports("/proc/thread-self/net"))
-            .contains(&port)
+        self.enter(|| udp_ports("/proc/thread-self/net")).contains(&port)
     }
 
     /// Waits until some program's UDP socket is bound to `port` here, at most 20 s. See
@@ -215,13 +189,8 @@ impl Netns {
         let text = text.expect("every kernel has it");
         let mut rows = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
         let (names, values) = (rows.next().unwrap_or(""), rows.next().unwrap_or(""));
-        let found = names
-            .split(' ')
-            .zip(values.split(' '))
-            .find(|(found, _)| *found == name);
-        found
-            .and_then(|(_, value)| value.parse().ok())
-            .expect("a UDP counter of the kernel")
+        let found = names.split(' ').zip(values.split(' ')).find(|(found, _)| *found == name);
+        found.and_then(|(_, value)| value.parse().ok()).expect("a UDP counter of the kernel")
     }
 }
 
@@ -275,9 +244,7 @@ impl Cluster {
     #[must_use]
     pub fn node(&self, number: u8) -> &Netns {
         let index = usize::from(number).checked_sub(1);
-        index
-            .and_then(|index| self.nodes.get(index))
-            .expect("a node of this cluster")
+        index.and_then(|index| self.nodes.get(index)).expect("a node of this cluster")
     }
 
     /// The namespace of the bridge `br0`; node `x` hangs on its interface `port<x>`.

@@ -29,14 +29,7 @@ impl Output {
         stderr: String,
         elapsed: Duration,
     ) -> Self {
-        Self {
-            code: status.code(),
-            signal: status.signal(),
-            stdout,
-            stderr,
-            elapsed,
-            line,
-        }
+        Self { code: status.code(), signal: status.signal(), stdout, stderr, elapsed, line }
     }
 
     /// Itself, when it exited 0.
@@ -57,10 +50,7 @@ impl Output {
     #[track_caller]
     #[must_use]
     pub fn expect_failure(self) -> Self {
-        assert!(
-            self.code.is_some_and(|code| code != 0),
-            "should have failed: {self}"
-        );
+        assert!(self.code.is_some_and(|code| code != 0), "should have failed: {self}");
         self
     }
 }

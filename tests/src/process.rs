@@ -38,9 +38,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Heard> {
-        self.heard
-            .lock()
-            .expect("no reader panics while it holds the lock")
+        self.heard.lock().expect("no reader panics while it holds the lock")
     }
 
     /// Waits until `done`, at most until `deadline`; the guard, and whether it came to that.
@@ -88,12 +86,8 @@ impl Proc {
         let pid = Pid::from_child(&child);
         let shared = Arc::new(Shared::default());
         shared.lock().open_pipes = 2;
-        read_all(child.stdout.take().expect("piped"), &shared, |heard| {
-            &mut heard.stdout
-        });
-        read_all(child.stderr.take().expect("piped"), &shared, |heard| {
-            &mut heard.stderr
-        });
+        read_all(child.stdout.take().expect("piped"), &shared, |heard| &mut heard.stdout);
+        read_all(child.stderr.take().expect("piped"), &shared, |heard| &mut heard.stderr);
         watch(pid, &shared);
         let mut pipe = child.stdin.take();
         if let Some(text) = stdin {
@@ -101,16 +95,7 @@ impl Proc {
             // A program that does not read all its input is its own affair.
             thread::spawn(move || drop(pipe.write_all(&text)));
         }
-        Self {
-            child,
-            pid,
-            line,
-            started,
-            shared,
-            stdin: pipe,
-            reaped: false,
-            files: Vec::new(),
-        }
+        Self { child, pid, line, started, shared, stdin: pipe, reaped: false, files: Vec::new() }
     }
 
     pub(crate) fn keeping(mut self, files: Vec<NamedTempFile>) -> Self {
@@ -194,15 +179,11 @@ impl Proc {
         let find = |heard: &Heard| {
             let text = String::from_utf8_lossy(of(heard)).into_owned();
             let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-            whole
-                .lines()
-                .find(|line| line.contains(part))
-                .map(str::to_owned)
+            whole.lines().find(|line| line.contains(part)).map(str::to_owned)
         };
         let over = |heard: &Heard| heard.ended.is_some() && heard.open_pipes == 0;
-        let (heard, _) = self.shared.until(Instant::now() + limit, |heard| {
-            find(heard).is_some() || over(heard)
-        });
+        let (heard, _) =
+            self.shared.until(Instant::now() + limit, |heard| find(heard).is_some() || over(heard));
         let line = find(&heard);
         drop(heard);
         line.unwrap_or_else(|| panic!("no line with {part:?} within {limit:?}: {}", self.so_far()))
@@ -221,11 +202,7 @@ impl Proc {
         // The kernel tells nobody when a port is bound, so this one wait has to look.
         while !bound() {
             let late = Instant::now() > deadline;
-            assert!(
-                !late && self.is_running(),
-                "port {port} never bound: {}",
-                self.so_far()
-            );
+            assert!(!late && self.is_running(), "port {port} never bound: {}", self.so_far());
             thread::sleep(Duration::from_millis(2));
         }
     }
@@ -237,32 +214,19 @@ impl Proc {
     #[track_caller]
     #[must_use]
     pub fn wait_for(mut self, limit: Duration) -> Output {
-        let (heard, in_time) = self
-            .shared
-            .until(Instant::now() + limit, |heard| heard.ended.is_some());
+        let (heard, in_time) =
+            self.shared.until(Instant::now() + limit, |heard| heard.ended.is_some());
         let ended = heard.ended;
         drop(heard);
         if !in_time {
             let _ = kill_process_group(self.pid, Signal::KILL);
-            panic!(
-                "still running after the test's limit of {limit:?}: {}",
-                self.so_far()
-            );
+            panic!("still running after the test's limit of {limit:?}: {}", self.so_far());
         }
         let status = self.child.wait().expect("the child is ours and not reaped");
         self.reaped = true;
-        drop(
-            self.shared
-                .until(Instant::now() + PIPE_GRACE, |heard| heard.open_pipes == 0),
-        );
+        drop(self.shared.until(Instant::now() + PIPE_GRACE, |heard| heard.open_pipes == 0));
         let elapsed = ended.map_or_else(|| self.elapsed(), |ended| ended - self.started);
-        Output::new(
-            self.line.clone(),
-            status,
-            self.stdout(),
-            self.stderr(),
-            elapsed,
-        )
+        Output::new(self.line.clone(), status, self.stdout(), self.stderr(), elapsed)
     }
 
     /// Kills the whole group and waits: for programs that never end by themselves.
@@ -276,12 +240,7 @@ impl Proc {
         // What an ended program wrote last may still be in the pipe.
         let patience = Instant::now() + PIPE_GRACE;
         drop(self.shared.until(patience, |heard| heard.open_pipes == 0));
-        format!(
-            "{}\n  stdout: {}\n  stderr: {}",
-            self.line,
-            self.stdout(),
-            self.stderr()
-        )
+        format!("{}\n  stdout: {}\n  stderr: {}", self.line, self.stdout(), self.stderr())
     }
 }
 
@@ -299,9 +258,7 @@ pub(crate) fn udp_ports(folder: &str) -> Vec<u16> {
     let tables = ["udp", "udp6"].map(|table| fs::read_to_string(format!("{folder}/{table}")));
     let rows = tables.iter().flatten().flat_map(|table| table.lines());
     let locals = rows.filter_map(|row| row.split_whitespace().nth(1)?.rsplit_once(':'));
-    locals
-        .filter_map(|(_, port)| u16::from_str_radix(port, 16).ok())
-        .collect()
+    locals.filter_map(|(_, port)| u16::from_str_radix(port, 16).ok()).collect()
 }
 
 /// Reads one pipe to its end, keeping at most [`KEPT`] bytes.

@@ -23,10 +23,7 @@ pub fn dist() -> PathBuf {
 #[must_use]
 pub fn workspace() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests
-        .parent()
-        .expect("the package lies in the workspace")
-        .to_path_buf()
+    tests.parent().expect("the package lies in the workspace").to_path_buf()
 }
 
 /// One of our built programs or libraries, by the name `make dist` gives it.
@@ -36,11 +33,7 @@ pub fn workspace() -> PathBuf {
 #[must_use]
 pub fn ours(name: &str) -> PathBuf {
     let path = dist().join(name);
-    assert!(
-        path.is_file(),
-        "{}: not there; run 'make dist' first",
-        path.display()
-    );
+    assert!(path.is_file(), "{}: not there; run 'make dist' first", path.display());
     path
 }
 
@@ -53,12 +46,8 @@ pub const FOREIGN: [&str; 3] = ["aarch64", "powerpc64le", "s390x"];
 /// When it has not been built; [`crate::Need::Senders`] asks first.
 #[must_use]
 pub fn sender_for(machine: &str) -> PathBuf {
-    find_sender_for(machine).unwrap_or_else(|| {
-        panic!(
-            "{machine}: no sender in {}: 'make senders'",
-            dist().display()
-        )
-    })
+    find_sender_for(machine)
+        .unwrap_or_else(|| panic!("{machine}: no sender in {}: 'make senders'", dist().display()))
 }
 
 pub(crate) fn find_sender_for(machine: &str) -> Option<PathBuf> {
@@ -89,10 +78,7 @@ pub(crate) fn find_stock_agent() -> Option<PathBuf> {
 }
 
 pub(crate) fn find_stock_sender() -> Option<PathBuf> {
-    STOCK_SENDERS
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| path.is_file())
+    STOCK_SENDERS.iter().map(PathBuf::from).find(|path| path.is_file())
 }
 
 /// A program of the system, looked for in `$PATH` and then where system programs lie, since a
@@ -102,13 +88,8 @@ pub fn system(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(
-            [
-                "/usr/sbin",
-                "/sbin",
-                "/usr/libexec/pacemaker",
-                "/usr/lib/pacemaker",
-            ]
-            .map(PathBuf::from),
+            ["/usr/sbin", "/sbin", "/usr/libexec/pacemaker", "/usr/lib/pacemaker"]
+                .map(PathBuf::from),
         )
         .map(|folder| folder.join(name))
         .find(|path| path.is_file())

@@ -68,15 +68,13 @@ impl<'net> Run<'net> {
 
     /// Adds arguments.
     pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable of its environment.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env
-            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env.push((name.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -114,10 +112,7 @@ impl<'net> Run<'net> {
         let (source, target) = (source.as_ref(), target.as_ref());
         let virtual_file = target.starts_with("/sys") || target.starts_with("/proc");
         let place = target.display();
-        assert!(
-            virtual_file || target.exists(),
-            "{place}: must exist to be mounted over"
-        );
+        assert!(virtual_file || target.exists(), "{place}: must exist to be mounted over");
         self.binds.push((source.to_owned(), target.to_owned()));
         self
     }
@@ -129,8 +124,7 @@ impl<'net> Run<'net> {
     #[track_caller]
     pub fn file(mut self, target: impl AsRef<Path>, text: impl AsRef<[u8]>) -> Self {
         let mut file = NamedTempFile::new().expect("a temporary file");
-        file.write_all(text.as_ref())
-            .expect("a writable temporary file");
+        file.write_all(text.as_ref()).expect("a writable temporary file");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         file.as_file().set_permissions(mode).expect("our own file");
         let source = file.path().to_owned();
@@ -182,9 +176,6 @@ impl<'net> Run<'net> {
 
     fn to_line(&self) -> String {
         let words = std::iter::once(&self.program).chain(&self.args);
-        words
-            .map(|word| word.to_string_lossy())
-            .collect::<Vec<_>>()
-            .join(" ")
+        words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
     }
 }

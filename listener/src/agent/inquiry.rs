@@ -42,13 +42,7 @@ impl Inquiry {
     #[must_use]
     pub fn new(node: Node, started: Instant, deadline: Instant) -> Self {
         let believed = node.believed();
-        Self {
-            started,
-            deadline,
-            node,
-            believed,
-            heard: HashMap::new(),
-        }
+        Self { started, deadline, node, believed, heard: HashMap::new() }
     }
 
     /// The node.
@@ -110,15 +104,11 @@ impl Inquiry {
                 }
             }
         }
-        let question = Question {
-            not_before: self.started,
-            now,
-        };
+        let question = Question { not_before: self.started, now };
         match (Verdict::of(&session, question), from) {
-            (Verdict::InCrashKernel(evidence), Some(from)) => Standing::InCrashKernel {
-                from,
-                heard_at: evidence.heard_at,
-            },
+            (Verdict::InCrashKernel(evidence), Some(from)) => {
+                Standing::InCrashKernel { from, heard_at: evidence.heard_at }
+            }
             (Verdict::InCrashKernel(_), None) | (Verdict::NotKnown(_), _) => Standing::Open,
         }
     }
@@ -162,16 +152,9 @@ mod tests {
         asked.hear(&message("10.0.0.1", 110));
         let from = "10.0.0.1".parse().unwrap();
         let heard_at = s(110);
-        assert_eq!(
-            asked.standing(s(111)),
-            Standing::InCrashKernel { from, heard_at }
-        );
+        assert_eq!(asked.standing(s(111)), Standing::InCrashKernel { from, heard_at });
         assert_eq!(asked.standing(s(109)), Standing::Open, "from the future");
-        assert_eq!(
-            asked.standing(s(141)),
-            Standing::Open,
-            "silent for too long"
-        );
+        assert_eq!(asked.standing(s(141)), Standing::Open, "silent for too long");
         assert_eq!(asked.standing(s(160)), Standing::TooLate);
     }
 
@@ -180,10 +163,7 @@ mod tests {
         let mut asked = inquiry(&["a"], None);
         asked.hear(&message("10.0.0.1", 99));
         asked.hear(&message("10.0.0.2", 110));
-        asked.hear(&Datagram {
-            said: Err(DecodeError::Empty),
-            ..message("10.0.0.1", 111)
-        });
+        asked.hear(&Datagram { said: Err(DecodeError::Empty), ..message("10.0.0.1", 111) });
         assert_eq!(asked.standing(s(112)), Standing::Open);
         assert_eq!(asked.heard.len(), 1, "nothing is kept of strangers");
     }
@@ -192,25 +172,15 @@ mod tests {
     fn a_message_that_came_while_names_were_looked_up_counts_as_they_turn_out() {
         let mut asked = inquiry(&["a"], Some("b"));
         asked.hear(&message("10.0.0.1", 110));
-        assert_eq!(
-            asked.standing(s(111)),
-            Standing::Open,
-            "b may be another node"
-        );
+        assert_eq!(asked.standing(s(111)), Standing::Open, "b may be another node");
         let mut same = inquiry(&["a"], Some("b"));
         same.hear(&message("10.0.0.1", 110));
         assert!(same.learn(|node| node.learn("b", &at("10.0.0.1"))));
-        assert!(matches!(
-            same.standing(s(111)),
-            Standing::InCrashKernel { .. }
-        ));
+        assert!(matches!(same.standing(s(111)), Standing::InCrashKernel { .. }));
         assert!(asked.learn(|node| node.learn("b", &at("10.0.0.2"))));
         assert_eq!(asked.standing(s(111)), Standing::Open, "b is another node");
         asked.hear(&message("10.0.0.2", 112));
-        assert!(matches!(
-            asked.standing(s(113)),
-            Standing::InCrashKernel { .. }
-        ));
+        assert!(matches!(asked.standing(s(113)), Standing::InCrashKernel { .. }));
     }
 
     #[derive(Debug, Clone)]

@@ -36,28 +36,19 @@ pub fn metadata() -> String {
 
 fn write(xml: &mut Writer<&mut Vec<u8>>) -> std::io::Result<()> {
     let root = [("name", "fence_kdump"), ("shortdesc", SHORT)];
-    xml.create_element("resource-agent")
-        .with_attributes(root)
-        .write_inner_content(|xml| {
-            text(xml, "longdesc", LONG)?;
-            text(
-                xml,
-                "vendor-url",
-                "https://github.com/ClusterLabs/fence-agents",
-            )?;
-            xml.create_element("parameters")
-                .write_inner_content(|xml| TABLE.iter().try_for_each(|opt| parameter(xml, opt)))?;
-            xml.create_element("actions").write_inner_content(|xml| {
-                ADVERTISED.iter().try_for_each(|name| {
-                    let action = xml.create_element("action");
-                    action
-                        .with_attribute(("name", *name))
-                        .write_empty()
-                        .map(drop)
-                })
-            })?;
-            Ok(())
+    xml.create_element("resource-agent").with_attributes(root).write_inner_content(|xml| {
+        text(xml, "longdesc", LONG)?;
+        text(xml, "vendor-url", "https://github.com/ClusterLabs/fence-agents")?;
+        xml.create_element("parameters")
+            .write_inner_content(|xml| TABLE.iter().try_for_each(|opt| parameter(xml, opt)))?;
+        xml.create_element("actions").write_inner_content(|xml| {
+            ADVERTISED.iter().try_for_each(|name| {
+                let action = xml.create_element("action");
+                action.with_attribute(("name", *name)).write_empty().map(drop)
+            })
         })?;
+        Ok(())
+    })?;
     Ok(())
 }
 
@@ -74,42 +65,31 @@ fn parameter(xml: &mut Writer<&mut Vec<u8>>, opt: &Opt) -> std::io::Result<()> {
         Kind::Text | Kind::Degree => ("string", &[]),
         Kind::Word(_) if opt.key == "action" => ("string", &[]),
         Kind::Word(words) => ("select", words),
-        Kind::Number {
-            unit: "seconds", ..
-        } => ("second", &[]),
+        Kind::Number { unit: "seconds", .. } => ("second", &[]),
         Kind::Number { .. } => ("integer", &[]),
         Kind::Switch | Kind::Tell => ("boolean", &[]),
     };
-    xml.create_element("parameter")
-        .with_attributes(attributes)
-        .write_inner_content(|xml| {
-            xml.create_element("getopt")
-                .with_attribute(("mixed", mixed.as_str()))
-                .write_empty()?;
-            let mut element = xml
-                .create_element("content")
-                .with_attribute(("type", content));
-            if let Some(default) = opt.default {
-                element = element.with_attribute(("default", default));
-            }
-            if words.is_empty() {
-                element.write_empty()?;
-            } else {
-                element.write_inner_content(|xml| {
-                    words.iter().try_for_each(|word| {
-                        let option = xml.create_element("option");
-                        option
-                            .with_attribute(("value", *word))
-                            .write_empty()
-                            .map(drop)
-                    })
-                })?;
-            }
-            xml.create_element("shortdesc")
-                .with_attribute(("lang", "en"))
-                .write_text_content(BytesText::new(opt.help))?;
-            Ok(())
-        })?;
+    xml.create_element("parameter").with_attributes(attributes).write_inner_content(|xml| {
+        xml.create_element("getopt").with_attribute(("mixed", mixed.as_str())).write_empty()?;
+        let mut element = xml.create_element("content").with_attribute(("type", content));
+        if let Some(default) = opt.default {
+            element = element.with_attribute(("default", default));
+        }
+        if words.is_empty() {
+            element.write_empty()?;
+        } else {
+            element.write_inner_content(|xml| {
+                words.iter().try_for_each(|word| {
+                    let option = xml.create_element("option");
+                    option.with_attribute(("value", *word)).write_empty().map(drop)
+                })
+            })?;
+        }
+        xml.create_element("shortdesc")
+            .with_attribute(("lang", "en"))
+            .write_text_content(BytesText::new(opt.help))?;
+        Ok(())
+    })?;
     Ok(())
 }
 

@@ -110,11 +110,7 @@ fn print(text: String, deadline: Instant) -> Ending {
     let (done, finished) = mpsc::sync_channel(1);
     let write = move || {
         let mut stdout = std::io::stdout().lock();
-        drop(
-            stdout
-                .write_all(text.as_bytes())
-                .and_then(|()| stdout.flush()),
-        );
+        drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
         // Whoever waited may have given up.
         let _ = done.send(());
     };
@@ -135,10 +131,7 @@ pub(crate) fn left(deadline: Instant) -> Duration {
 /// The configured names, one a line, as `dynamic-list` of Pacemaker wants them.
 fn list(settings: &Settings, deadline: Instant, voice: &Voice) -> Ending {
     if settings.nodename.is_empty() {
-        voice.say(
-            Weight::Error,
-            "list: no nodename is configured, so there is nothing to list",
-        );
+        voice.say(Weight::Error, "list: no nodename is configured, so there is nothing to list");
         return Ending::Unwell;
     }
     let mut text = settings.nodename.join("\n");

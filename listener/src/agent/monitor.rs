@@ -62,9 +62,7 @@ fn number_in(file: &'static str) -> Result<u64, MonitorError> {
     let unreadable = |error: String| MonitorError::Unreadable { file, error };
     let text = fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
     let number = text.trim();
-    number
-        .parse()
-        .map_err(|_| unreadable(format!("'{number}' is not a number")))
+    number.parse().map_err(|_| unreadable(format!("'{number}' is not a number")))
 }
 
 /// Checks that a crash kernel is reserved and loaded, unless this host only listens.
@@ -102,15 +100,7 @@ mod tests {
 
     #[test]
     fn errors_say_what_would_be_right() {
-        assert!(
-            MonitorError::NotReserved
-                .to_string()
-                .contains("crashkernel=")
-        );
-        assert!(
-            MonitorError::NotLoaded
-                .to_string()
-                .contains("listen_only=1")
-        );
+        assert!(MonitorError::NotReserved.to_string().contains("crashkernel="));
+        assert!(MonitorError::NotLoaded.to_string().contains("listen_only=1"));
     }
 }

@@ -35,28 +35,16 @@ struct Wait<'a> {
 
 /// Waits until the node of `settings` is known to be in its crash kernel, at most until `deadline`.
 pub fn off(settings: &Settings, started: Instant, deadline: Instant, voice: &Voice) -> Ending {
-    let node = Node::new(
-        &settings.nodename,
-        settings.port.as_deref(),
-        settings.family,
-    );
+    let node = Node::new(&settings.nodename, settings.port.as_deref(), settings.family);
     if node.names().next().is_none() {
-        voice.say(
-            Weight::Error,
-            "off: nodename or port is needed, to know whose message counts",
-        );
+        voice.say(Weight::Error, "off: nodename or port is needed, to know whose message counts");
         return Ending::Unwell;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            voice.say(
-                Weight::Error,
-                format!("off: cannot wait for anything: {error}"),
-            );
+            voice.say(Weight::Error, format!("off: cannot wait for anything: {error}"));
             return Ending::Unwell;
         }
     };
@@ -120,24 +108,15 @@ impl Wait<'_> {
 
     /// Every different name.
     fn names(&self) -> Vec<String> {
-        let names: BTreeSet<_> = self
-            .inquiry
-            .node()
-            .names()
-            .map(|name| name.text.clone())
-            .collect();
+        let names: BTreeSet<_> =
+            self.inquiry.node().names().map(|name| name.text.clone()).collect();
         names.into_iter().collect()
     }
 
     fn learn(&mut self, found: &mut Vec<Found>) {
         let mut new = Vec::new();
         let mut rule_changed = false;
-        for Found {
-            name,
-            known,
-            remarks,
-        } in found.drain(..)
-        {
+        for Found { name, known, remarks } in found.drain(..) {
             for remark in remarks {
                 self.voice.say_once(Weight::Warning, remark);
             }
@@ -174,13 +153,7 @@ impl Wait<'_> {
             News::Notice(notice) => self.heed_notice(notice),
             News::StatusAsked(id) => {
                 let program = "fence_kdump".to_owned();
-                self.line.tell_status(
-                    id,
-                    Status {
-                        program,
-                        ..Status::default()
-                    },
-                );
+                self.line.tell_status(id, Status { program, ..Status::default() });
             }
         }
     }
@@ -215,9 +188,7 @@ impl Wait<'_> {
             }
             Ok(_) => {
                 let age = Duration::from_nanos(
-                    self.started
-                        .as_nanos()
-                        .saturating_sub(datagram.received_at.as_nanos()),
+                    self.started.as_nanos().saturating_sub(datagram.received_at.as_nanos()),
                 );
                 if !age.is_zero() {
                     let line = format!(
@@ -241,15 +212,10 @@ impl Wait<'_> {
             Notice::Bereft | Notice::Hangs(_) | Notice::Untrusted(_) => self.port_trouble.take(),
         };
         match notice {
-            Notice::Listening => self
-                .voice
-                .say(Weight::Detail, format!("UDP port {port} is open")),
+            Notice::Listening => self.voice.say(Weight::Detail, format!("UDP port {port} is open")),
             Notice::Served(peer) => self.voice.say(
                 Weight::Detail,
-                format!(
-                    "process {} reads UDP port {port} for this one, too",
-                    peer.pid
-                ),
+                format!("process {} reads UDP port {port} for this one, too", peer.pid),
             ),
             Notice::Bereft => self.voice.say(
                 Weight::Detail,
@@ -281,15 +247,9 @@ impl Wait<'_> {
         let decided = clock::now().saturating_since(heard_at);
         self.voice.say(
             Weight::Info,
-            format!(
-                "{node} is in its crash kernel: heard after {:.1} s",
-                after.as_secs_f64()
-            ),
+            format!("{node} is in its crash kernel: heard after {:.1} s", after.as_secs_f64()),
         );
-        self.voice.say(
-            Weight::Detail,
-            format!("from that message to this verdict: {decided:.1?}"),
-        );
+        self.voice.say(Weight::Detail, format!("from that message to this verdict: {decided:.1?}"));
     }
 
     /// The node's name and these of its addresses, unless they are the same.

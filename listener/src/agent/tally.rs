@@ -113,11 +113,7 @@ mod tests {
         assert_eq!(tally.told(), None);
         let from: Address = "10.0.0.1".parse().unwrap();
         tally.refused(
-            &Datagram {
-                received_at: Instant::from_nanos(0),
-                from,
-                said: Err(DecodeError::Empty),
-            },
+            &Datagram { received_at: Instant::from_nanos(0), from, said: Err(DecodeError::Empty) },
             true,
         );
         for end in 1..=20 {
@@ -126,10 +122,7 @@ mod tests {
             assert!(!tally.stranger(from));
         }
         let told = tally.told().unwrap();
-        assert!(
-            told.starts_with("1 datagram that were no messages (1 empty; 1 of them"),
-            "{told}"
-        );
+        assert!(told.starts_with("1 datagram that were no messages (1 empty; 1 of them"), "{told}");
         assert!(
             told.contains("40 datagrams that were messages of other nodes (10.0.1.1: 2,"),
             "{told}"

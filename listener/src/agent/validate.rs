@@ -19,28 +19,17 @@ use crate::voice::{Voice, Weight};
 pub fn validate_all(settings: &Settings, deadline: Instant, voice: &Voice) -> Ending {
     let names_are_well = names(settings, deadline, voice);
     let port_is_well = port(settings.ipport, voice);
-    if names_are_well && port_is_well {
-        Ending::Well
-    } else {
-        Ending::Unwell
-    }
+    if names_are_well && port_is_well { Ending::Well } else { Ending::Unwell }
 }
 
 fn names(settings: &Settings, deadline: Instant, voice: &Voice) -> bool {
-    let mut node = Node::new(
-        &settings.nodename,
-        settings.port.as_deref(),
-        settings.family,
-    );
+    let mut node = Node::new(&settings.nodename, settings.port.as_deref(), settings.family);
     let mut names: Vec<String> = node.names().map(|name| name.text.clone()).collect();
     names.sort();
     names.dedup();
     if names.is_empty() {
         // The fencer fills it in when it fences.
-        voice.say(
-            Weight::Info,
-            "nodename is not set: the target's own name will be used",
-        );
+        voice.say(Weight::Info, "nodename is not set: the target's own name will be used");
         return true;
     }
     let (sender, receiver) = mpsc::channel();
@@ -56,10 +45,7 @@ fn names(settings: &Settings, deadline: Instant, voice: &Voice) -> bool {
         }
     });
     if let Err(error) = started {
-        voice.say(
-            Weight::Error,
-            format!("nodename: no name can be looked up: {error}"),
-        );
+        voice.say(Weight::Error, format!("nodename: no name can be looked up: {error}"));
         return false;
     }
     let mut failures = Vec::new();
@@ -91,10 +77,7 @@ fn names(settings: &Settings, deadline: Instant, voice: &Voice) -> bool {
         voice.say(Weight::Warning, warning);
     }
     if !well {
-        voice.say(
-            Weight::Error,
-            "nodename: no address is known from which a message would count",
-        );
+        voice.say(Weight::Error, "nodename: no address is known from which a message would count");
     }
     well
 }
@@ -105,10 +88,7 @@ fn port(number: u16, voice: &Voice) -> bool {
     let seat = seat::take(&name(number));
     match seat {
         Ok(Seat::Occupied(_, peer)) => {
-            let line = format!(
-                "process {} reads UDP port {number} and serves others",
-                peer.pid
-            );
+            let line = format!("process {} reads UDP port {number} and serves others", peer.pid);
             voice.say(Weight::Detail, line);
             true
         }
@@ -119,14 +99,9 @@ fn port(number: u16, voice: &Voice) -> bool {
 }
 
 fn can_open(number: u16, voice: &Voice) -> bool {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let opened = runtime
-        .map_err(|error| PortError::Refused {
-            port: number,
-            error,
-        })
+        .map_err(|error| PortError::Refused { port: number, error })
         .and_then(|runtime| runtime.block_on(async { Port::open(number).map(drop) }));
     match opened {
         Ok(()) => true,

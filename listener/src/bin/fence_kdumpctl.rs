@@ -37,9 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let options = Options::parse();
     let Command::Status { json } = options.command;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let answer = match runtime {
         Ok(runtime) => runtime
             .block_on(query::status(options.port, PATIENCE))
@@ -63,11 +61,7 @@ fn shown(status: &Status, json: bool) -> Result<String, String> {
     if json {
         return serde_json::to_string(status).map_err(|error| error.to_string());
     }
-    let port = if status.listening {
-        "reads"
-    } else {
-        "waits for"
-    };
+    let port = if status.listening { "reads" } else { "waits for" };
     let mut text = format!(
         "{} (process {}) {port} UDP port {} and serves {} others",
         status.program, status.pid, status.port, status.clients

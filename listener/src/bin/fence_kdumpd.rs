@@ -30,9 +30,7 @@ fn main() -> ExitCode {
         Ok(fleet) => fleet,
         Err(error) => return fail(&voice, &error.to_string()),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
             runtime.block_on(daemon::follow(fleet, options.port, &voice));

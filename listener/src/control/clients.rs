@@ -112,11 +112,7 @@ impl Clients {
     pub fn welcome(&mut self, fd: OwnedFd, peer: Peer) {
         let refuse = |why: &str| {
             let why = why.to_owned();
-            drop(seat::send(
-                &fd,
-                &packet::write(&Reply::Refused { why }),
-                None,
-            ));
+            drop(seat::send(&fd, &packet::write(&Reply::Refused { why }), None));
         };
         if !peer.is_trusted() {
             return refuse("only root and the user of this process are served");
@@ -131,13 +127,7 @@ impl Clients {
         };
         let fd = Arc::new(fd);
         let reader = tokio::spawn(listen(id, Arc::clone(&fd), self.door.clone())).abort_handle();
-        let client = Client {
-            fd,
-            reader,
-            addresses: Vec::new(),
-            wants_socket: false,
-            asks: false,
-        };
+        let client = Client { fd, reader, addresses: Vec::new(), wants_socket: false, asks: false };
         self.all.insert(id, client);
     }
 

@@ -163,21 +163,13 @@ impl Holder {
     }
 
     fn inherit(&mut self, inherited: Inherited) {
-        let Inherited {
-            fd,
-            emptied,
-            then,
-            served,
-        } = inherited;
+        let Inherited { fd, emptied, then, served } = inherited;
         match Port::inherit(fd, self.number, emptied, then) {
             Ok(port) => {
                 let others = served.saturating_sub(1);
                 let now = Timer::now();
-                self.gathering = Some(Gathering {
-                    others,
-                    from: now + GATHERING,
-                    to: now + GATHERED,
-                });
+                self.gathering =
+                    Some(Gathering { others, from: now + GATHERING, to: now + GATHERED });
                 self.listening(port);
             }
             Err(error) => {
@@ -220,9 +212,8 @@ impl Holder {
     }
 
     fn give_socket(&mut self, id: Id) {
-        let reply = self.port.as_ref().map(|port| Reply::Socket {
-            emptied: port.emptied().as_nanos(),
-        });
+        let reply =
+            self.port.as_ref().map(|port| Reply::Socket { emptied: port.emptied().as_nanos() });
         let socket = self.port.as_ref().map(Port::as_fd).zip(reply.as_ref());
         self.clients.give_socket(id, socket);
     }
@@ -273,19 +264,11 @@ impl Holder {
                     }
                 }
             }
-            Said::Request(
-                Request::Offer {
-                    emptied,
-                    offset,
-                    served,
-                },
-                Some(fd),
-            ) if self.port.is_none() => {
+            Said::Request(Request::Offer { emptied, offset, served }, Some(fd))
+                if self.port.is_none() =>
+            {
                 let emptied = Instant::from_nanos(emptied);
-                let then = Reading {
-                    now: emptied,
-                    offset,
-                };
+                let then = Reading { now: emptied, offset };
                 self.inherit(Inherited {
                     fd,
                     emptied,
@@ -305,14 +288,7 @@ impl Holder {
 
     /// Reads one batch; every message is told to whoever asked, before anything else happens.
     fn read(&mut self) -> Queue {
-        let Self {
-            port: Some(port),
-            clients,
-            recent,
-            news,
-            ..
-        } = self
-        else {
+        let Self { port: Some(port), clients, recent, news, .. } = self else {
             return Queue::Empty;
         };
         let read = port.read(|datagram| {

@@ -176,24 +176,12 @@ mod tests {
         assert_eq!(serde_json::from_str::<Reply>(text).unwrap(), heard);
         let ask = r#"{"type":"ask","addresses":["fe80::1%2"],"newer":1}"#;
         let addresses = vec!["fe80::1%2".parse().unwrap()];
-        assert_eq!(
-            serde_json::from_str::<Request>(ask).unwrap(),
-            Request::Ask { addresses }
-        );
+        assert_eq!(serde_json::from_str::<Request>(ask).unwrap(), Request::Ask { addresses });
         let newer = r#"{"type":"newer","x":{}}"#;
-        assert_eq!(
-            serde_json::from_str::<Request>(newer).unwrap(),
-            Request::Unknown
-        );
-        assert_eq!(
-            serde_json::from_str::<Reply>(newer).unwrap(),
-            Reply::Unknown
-        );
+        assert_eq!(serde_json::from_str::<Request>(newer).unwrap(), Request::Unknown);
+        assert_eq!(serde_json::from_str::<Reply>(newer).unwrap(), Reply::Unknown);
         let hello = r#"{"type":"hello"}"#;
-        assert_eq!(
-            serde_json::from_str::<Request>(hello).unwrap(),
-            Request::Hello {}
-        );
+        assert_eq!(serde_json::from_str::<Request>(hello).unwrap(), Request::Hello {});
     }
 
     #[test]

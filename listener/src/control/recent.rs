@@ -34,10 +34,7 @@ impl Recent {
     /// The latest message from `from`, if it is remembered.
     #[must_use]
     pub fn of(&self, from: Address) -> Option<(Instant, Message)> {
-        self.younger
-            .get(&from)
-            .or_else(|| self.elder.get(&from))
-            .copied()
+        self.younger.get(&from).or_else(|| self.elder.get(&from)).copied()
     }
 }
 
@@ -57,15 +54,9 @@ mod tests {
             recent.remember(address(number), Instant::from_nanos(number.into()), message);
         }
         let last = address(99_999);
-        assert_eq!(
-            recent.of(last),
-            Some((Instant::from_nanos(99_999), message))
-        );
+        assert_eq!(recent.of(last), Some((Instant::from_nanos(99_999), message)));
         recent.remember(last, Instant::from_nanos(5), message);
-        assert_eq!(
-            recent.of(last),
-            Some((Instant::from_nanos(99_999), message))
-        );
+        assert_eq!(recent.of(last), Some((Instant::from_nanos(99_999), message)));
         assert_eq!(recent.of(address(0)), None);
         assert!(recent.younger.len() + recent.elder.len() <= 2 * GENERATION);
     }

@@ -24,10 +24,7 @@ pub struct Peer {
 
 impl Peer {
     /// Somebody who cannot be asked.
-    pub const UNKNOWN: Self = Self {
-        pid: 0,
-        uid: u32::MAX,
-    };
+    pub const UNKNOWN: Self = Self { pid: 0, uid: u32::MAX };
 
     /// Who is at the other end of `fd`.
     ///
@@ -35,10 +32,7 @@ impl Peer {
     /// When the kernel does not say.
     pub fn of(fd: &OwnedFd) -> io::Result<Self> {
         let credentials = getsockopt(fd, sockopt::PeerCredentials)?;
-        Ok(Self {
-            pid: credentials.pid(),
-            uid: credentials.uid(),
-        })
+        Ok(Self { pid: credentials.pid(), uid: credentials.uid() })
     }
 
     /// Whether it may be believed: root could do anything to us anyway, and so could we ourselves.
@@ -99,11 +93,7 @@ pub fn visit(name: &str) -> io::Result<Seat> {
         Err(error) => return Err(error.into()),
     }
     let peer = Peer::of(&fd)?;
-    Ok(if peer.is_trusted() {
-        Seat::Occupied(fd, peer)
-    } else {
-        Seat::Untrusted(peer)
-    })
+    Ok(if peer.is_trusted() { Seat::Occupied(fd, peer) } else { Seat::Untrusted(peer) })
 }
 
 /// The next one that came to `listener`, if any.
@@ -165,11 +155,7 @@ pub fn receive(from: &OwnedFd) -> io::Result<Received> {
             })
             .flatten()
             .collect();
-        (
-            message.bytes,
-            message.flags.contains(MsgFlags::MSG_TRUNC),
-            fds,
-        )
+        (message.bytes, message.flags.contains(MsgFlags::MSG_TRUNC), fds)
     };
     if length == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -178,8 +164,5 @@ pub fn receive(from: &OwnedFd) -> io::Result<Received> {
         return Err(io::ErrorKind::InvalidData.into());
     }
     bytes.truncate(length);
-    Ok(Received {
-        bytes,
-        gift: fds.into_iter().next(),
-    })
+    Ok(Received { bytes, gift: fds.into_iter().next() })
 }

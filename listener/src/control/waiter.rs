@@ -94,11 +94,8 @@ impl Waiter {
     /// # Errors
     /// When the holder is gone, or hangs and has not read what was said before.
     pub fn ask(&self, addresses: &[Address]) -> io::Result<()> {
-        let ask = |addresses: &[Address]| {
-            self.send(&Request::Ask {
-                addresses: addresses.to_vec(),
-            })
-        };
+        let ask =
+            |addresses: &[Address]| self.send(&Request::Ask { addresses: addresses.to_vec() });
         if addresses.is_empty() {
             return ask(addresses);
         }
@@ -172,12 +169,7 @@ impl Waiter {
         }
         let Received { bytes, gift } = received;
         match serde_json::from_slice(&bytes) {
-            Ok(Reply::Welcome {
-                now,
-                listening,
-                served,
-                pid: _,
-            }) => {
+            Ok(Reply::Welcome { now, listening, served, pid: _ }) => {
                 self.welcome(now, listening);
                 self.served(served);
             }
@@ -187,11 +179,7 @@ impl Waiter {
             Ok(Reply::Heard { from, at, bytes }) if self.welcome => {
                 let received_at = Instant::from_nanos(at);
                 let said = packet::message(&bytes);
-                self.told.push_back(Told::Heard(Datagram {
-                    received_at,
-                    from,
-                    said,
-                }));
+                self.told.push_back(Told::Heard(Datagram { received_at, from, said }));
             }
             Ok(Reply::Refused { .. }) | Err(_) => self.told.push_back(Told::SentAway),
             Ok(Reply::Heard { .. } | Reply::Status(_) | Reply::Unknown) => {}
@@ -234,10 +222,7 @@ impl Waiter {
         Some(Inherited {
             fd: gift?,
             emptied: Instant::from_nanos(emptied),
-            then: Reading {
-                now: now.now,
-                offset: now.offset.max(self.hello_at.offset),
-            },
+            then: Reading { now: now.now, offset: now.offset.max(self.hello_at.offset) },
             served: self.served,
         })
     }
@@ -262,12 +247,7 @@ mod tests {
     }
 
     fn welcome(now: u64) -> Reply {
-        Reply::Welcome {
-            pid: 1,
-            now,
-            listening: true,
-            served: 1,
-        }
+        Reply::Welcome { pid: 1, now, listening: true, served: 1 }
     }
 
     fn heard(at: u64) -> Reply {

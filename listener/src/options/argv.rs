@@ -35,9 +35,7 @@ pub fn command() -> Command {
         .args_override_self(true)
         // The stock agent does not look at further words.
         .arg(Arg::new("words").num_args(0..).hide(true));
-    TABLE
-        .iter()
-        .fold(command, |command, opt| command.arg(arg(opt)))
+    TABLE.iter().fold(command, |command, opt| command.arg(arg(opt)))
 }
 
 fn arg(opt: &'static Opt) -> Arg {
@@ -88,11 +86,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Asked {
     let mut operands = false;
     let words = words.into_iter().map(|word| {
         operands |= word == OsStr::new("--");
-        if operands {
-            word
-        } else {
-            attached_degree(word)
-        }
+        if operands { word } else { attached_degree(word) }
     });
     let line = std::iter::once(OsString::from("fence_kdump")).chain(words);
     match command().try_get_matches_from(line) {
@@ -128,11 +122,8 @@ fn settings(matches: &ArgMatches) -> Result<Settings, super::OptionError> {
                 }
             }
             Kind::Degree => {
-                let values: Vec<_> = matches
-                    .get_many::<String>(opt.key)
-                    .into_iter()
-                    .flatten()
-                    .collect();
+                let values: Vec<_> =
+                    matches.get_many::<String>(opt.key).into_iter().flatten().collect();
                 if let [.., last] = values.as_slice() {
                     settings.set(opt, last)?;
                     let times = u8::try_from(values.len()).unwrap_or(u8::MAX);
@@ -182,11 +173,7 @@ mod tests {
         assert_eq!(run("-p7000 -p7001").ipport, 7001);
         assert_eq!(run("-vvv").verbose, 3);
         assert_eq!(run("-v -v").verbose, 2);
-        assert_eq!(
-            run("-vn a").remarks.len(),
-            2,
-            "as stock: the value of -v is n"
-        );
+        assert_eq!(run("-vn a").remarks.len(), 2, "as stock: the value of -v is n");
         assert_eq!(run("x -n a -- -o list").action, Action::Off);
         assert_eq!(run("-n -v2").nodename.len(), 1);
         assert_eq!(run("--port n4 --listen").port.as_deref(), Some("n4"));
@@ -221,16 +208,7 @@ mod tests {
 
     #[test]
     fn help_and_version_are_told() {
-        for line in [
-            "-h",
-            "--help",
-            "--he",
-            "-h -o bad",
-            "-n a -h",
-            "-V",
-            "-V -Z",
-            "--verb -V",
-        ] {
+        for line in ["-h", "--help", "--he", "-h -o bad", "-n a -h", "-V", "-V -Z", "--verb -V"] {
             assert!(matches!(ask(line), Asked::Tell(_)), "{line}");
         }
     }

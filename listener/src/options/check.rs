@@ -183,13 +183,8 @@ impl Settings {
                 })?;
             }
             (_, Kind::Number { unit, least, most }) => {
-                let refused = || OptionError::Number {
-                    key,
-                    value: quoted(value),
-                    unit,
-                    least,
-                    most,
-                };
+                let refused =
+                    || OptionError::Number { key, value: quoted(value), unit, least, most };
                 let number = number(value)
                     .filter(|number| (least..=most).contains(number))
                     .ok_or_else(refused)?;
@@ -205,10 +200,8 @@ impl Settings {
                 (None, Some(yes)) => self.verbose = u8::from(yes),
                 (None, None) => {
                     self.verbose = 1;
-                    self.remarks.push(format!(
-                        "{key}: '{}' is not a number; taken as 1",
-                        quoted(value)
-                    ));
+                    self.remarks
+                        .push(format!("{key}: '{}' is not a number; taken as 1", quoted(value)));
                 }
             },
             // Means nothing on standard input, as with the stock agent.
@@ -235,11 +228,7 @@ fn action(key: &'static str, value: &str) -> Result<Action, OptionError> {
         "validate-all" => Ok(Action::ValidateAll),
         "metadata" => Ok(Action::Metadata),
         "on" | "reboot" => Err(OptionError::CannotSwitch(value.to_ascii_lowercase())),
-        _ => Err(OptionError::Word {
-            key,
-            value: quoted(value),
-            words: ACTIONS.join(", "),
-        }),
+        _ => Err(OptionError::Word { key, value: quoted(value), words: ACTIONS.join(", ") }),
     }
 }
 
@@ -248,11 +237,7 @@ fn family(key: &'static str, value: &str, words: &[&str]) -> Result<Family, Opti
         "auto" => Ok(Family::Any),
         "ipv4" => Ok(Family::Ipv4),
         "ipv6" => Ok(Family::Ipv6),
-        _ => Err(OptionError::Word {
-            key,
-            value: quoted(value),
-            words: words.join(", "),
-        }),
+        _ => Err(OptionError::Word { key, value: quoted(value), words: words.join(", ") }),
     }
 }
 
@@ -268,16 +253,11 @@ mod tests {
     #[test]
     fn numbers_are_strict() {
         let mut settings = Settings::default();
-        for bad in [
-            "", "0", "-1", "+1", " 1", "1 ", "1s", "x", "1e3", "0x10", "65536", "٣",
-        ] {
+        for bad in ["", "0", "-1", "+1", " 1", "1 ", "1s", "x", "1e3", "0x10", "65536", "٣"] {
             let error = settings.set(opt("ipport"), bad).unwrap_err();
             assert!(error.to_string().contains("from 1 to 65535"), "{error}");
         }
-        for (key, value) in [
-            ("timeout", "2147483648"),
-            ("timeout", "99999999999999999999"),
-        ] {
+        for (key, value) in [("timeout", "2147483648"), ("timeout", "99999999999999999999")] {
             assert!(settings.set(opt(key), value).is_err(), "{value}");
         }
         settings.set(opt("timeout"), "007").unwrap();
@@ -298,9 +278,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_done_is_refused_with_the_reason() {
-        let error = Settings::default()
-            .set(opt("action"), "Reboot")
-            .unwrap_err();
+        let error = Settings::default().set(opt("action"), "Reboot").unwrap_err();
         assert!(error.to_string().contains("use 'off'"), "{error}");
         let error = Settings::default().set(opt("action"), "").unwrap_err();
         assert!(error.to_string().contains("validate-all"), "{error}");

@@ -54,14 +54,7 @@ pub enum Kind {
 }
 
 /// Actions that are carried out, in the order in which they are told to people.
-pub const ACTIONS: &[&str] = &[
-    "off",
-    "monitor",
-    "status",
-    "list",
-    "validate-all",
-    "metadata",
-];
+pub const ACTIONS: &[&str] = &["off", "monitor", "status", "list", "validate-all", "metadata"];
 
 /// Every option there is.
 ///
@@ -83,11 +76,7 @@ pub const TABLE: &[Opt] = &[
         key: "ipport",
         long: "ipport",
         short: Some('p'),
-        kind: Kind::Number {
-            unit: "port",
-            least: 1,
-            most: 65535,
-        },
+        kind: Kind::Number { unit: "port", least: 1, most: 65535 },
         default: Some("7410"),
         metavar: "PORT",
         help: "UDP port to listen on.",
@@ -114,11 +103,7 @@ pub const TABLE: &[Opt] = &[
         key: "timeout",
         long: "timeout",
         short: Some('t'),
-        kind: Kind::Number {
-            unit: "seconds",
-            least: 1,
-            most: 2_147_483_647,
-        },
+        kind: Kind::Number { unit: "seconds", least: 1, most: 2_147_483_647 },
         default: Some("60"),
         metavar: "TIMEOUT",
         help: "Seconds to wait for a message of the node, counted from the start.",
@@ -177,9 +162,8 @@ mod tests {
     use super::*;
 
     /// The long names of the stock agent.
-    const STOCK: [&str; 8] = [
-        "nodename", "ipport", "family", "action", "timeout", "verbose", "version", "help",
-    ];
+    const STOCK: [&str; 8] =
+        ["nodename", "ipport", "family", "action", "timeout", "verbose", "version", "help"];
 
     #[test]
     fn no_abbreviation_of_the_stock_agent_became_ambiguous() {

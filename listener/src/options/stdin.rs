@@ -44,15 +44,11 @@ pub fn read(input: impl Read + Send + 'static, patience: Duration) -> Result<Set
     // Reading blocks for as long as the writer likes; the thread is left behind when it does.
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        let limit = u64::try_from(MAX_INPUT)
-            .unwrap_or(u64::MAX)
-            .saturating_add(1);
+        let limit = u64::try_from(MAX_INPUT).unwrap_or(u64::MAX).saturating_add(1);
         let read = input.take(limit).read_to_end(&mut bytes).map(|_| bytes);
         drop(sender.send(read));
     });
-    let bytes = receiver
-        .recv_timeout(patience)
-        .map_err(|_| StdinError::Slow(patience))??;
+    let bytes = receiver.recv_timeout(patience).map_err(|_| StdinError::Slow(patience))??;
     parse(&bytes)
 }
 
@@ -75,9 +71,7 @@ pub fn parse(bytes: &[u8]) -> Result<Settings, StdinError> {
         };
         let key = key.trim();
         if let Some(opt) = TABLE.iter().find(|opt| opt.key.eq_ignore_ascii_case(key)) {
-            settings
-                .set(opt, value.trim())
-                .map_err(|error| StdinError::Value { line, error })?;
+            settings.set(opt, value.trim()).map_err(|error| StdinError::Value { line, error })?;
         }
     }
     Ok(settings)

@@ -55,12 +55,7 @@ pub(super) fn pages(bytes: usize) -> Option<*mut u8> {
     const PRIVATE_ANONYMOUS: usize = 0x02 | 0x20;
     let none = usize::MAX;
     // SAFETY: a new mapping at a place of the kernel's choice touches nothing that exists.
-    let result = unsafe {
-        call(
-            number::MMAP,
-            [0, bytes, READ_WRITE, PRIVATE_ANONYMOUS, none, 0],
-        )
-    };
+    let result = unsafe { call(number::MMAP, [0, bytes, READ_WRITE, PRIVATE_ANONYMOUS, none, 0]) };
     answer(result).ok().map(|address| address as *mut u8)
 }
 
@@ -130,32 +125,18 @@ impl<'a, T: Copy> Table<'a, T> {
     pub fn new(slots: &'a mut [MaybeUninit<T>]) -> Self {
         const {
             assert!(size_of::<T>() > 0 && size_of::<T>() <= 4096);
-            assert!(
-                align_of::<T>() == align_of::<Word>(),
-                "entries are copied in words"
-            );
+            assert!(align_of::<T>() == align_of::<Word>(), "entries are copied in words");
         };
         let room = size_of_val(slots);
         let start = NonNull::from(slots).cast();
-        Self {
-            bytes: Bytes {
-                start,
-                used: 0,
-                room,
-            },
-            count: 0,
-            storage: PhantomData,
-        }
+        Self { bytes: Bytes { start, used: 0, room }, count: 0, storage: PhantomData }
     }
 
     /// Adds one entry at the end. `None` when the kernel has no memory for it.
     pub fn push(&mut self, entry: &T) -> Option<()> {
         // SAFETY: a reference is valid for its size. Slots and pages are aligned for `T`, which is as
         // a word is, and only whole entries are ever added.
-        unsafe {
-            self.bytes
-                .push(NonNull::from(entry).cast(), size_of::<T>())?
-        };
+        unsafe { self.bytes.push(NonNull::from(entry).cast(), size_of::<T>())? };
         self.count = self.count.wrapping_add(1);
         Some(())
     }
@@ -201,12 +182,7 @@ mod tests {
 
     #[test]
     fn arguments_end_at_the_null_pointer() {
-        let words = [
-            c"program".as_ptr(),
-            c"-c1".as_ptr(),
-            c"".as_ptr(),
-            c"node".as_ptr(),
-        ];
+        let words = [c"program".as_ptr(), c"-c1".as_ptr(), c"".as_ptr(), c"node".as_ptr()];
         let mut stack = vec![words.len()];
         stack.extend(words.iter().map(|word| *word as usize));
         stack.push(0);

@@ -53,10 +53,7 @@ impl Errno {
 /// Splits the kernel's answer: −4095 … −1 are error numbers, everything else is a value. No value
 /// asked for here, numbers of bytes and addresses of a process, has the highest bit set.
 fn answer(result: isize) -> Result<usize, Errno> {
-    match u16::try_from(result.wrapping_neg())
-        .ok()
-        .and_then(NonZero::new)
-    {
+    match u16::try_from(result.wrapping_neg()).ok().and_then(NonZero::new) {
         Some(error) => Err(Errno(error)),
         None => Ok(result as usize),
     }
@@ -78,19 +75,10 @@ pub fn now() -> Millis {
     let mut time = [0u64; 2];
     // SAFETY: the kernel writes one `timespec` of two 64-bit words into `time`.
     unsafe {
-        call3(
-            number::CLOCK_GETTIME,
-            CLOCK_MONOTONIC,
-            (&raw mut time) as usize,
-            0,
-        );
+        call3(number::CLOCK_GETTIME, CLOCK_MONOTONIC, (&raw mut time) as usize, 0);
     }
     let [seconds, nanoseconds] = time;
-    Millis(
-        seconds
-            .wrapping_mul(1000)
-            .wrapping_add(nanoseconds / 1_000_000),
-    )
+    Millis(seconds.wrapping_mul(1000).wrapping_add(nanoseconds / 1_000_000))
 }
 
 /// Two bytes that nobody can guess, as far as the kernel has them yet; it is never waited for.
@@ -99,12 +87,7 @@ pub fn random() -> u16 {
     let mut number = now().0 as u16;
     // SAFETY: the kernel writes at most two bytes into `number`.
     unsafe {
-        call3(
-            number::GETRANDOM,
-            (&raw mut number) as usize,
-            2,
-            GRND_NONBLOCK,
-        );
+        call3(number::GETRANDOM, (&raw mut number) as usize, 2, GRND_NONBLOCK);
     }
     number
 }
@@ -124,11 +107,7 @@ impl Waiting {
 
     /// Waits until something can be received.
     pub fn to_receive(socket: &Socket) -> Self {
-        Self {
-            descriptor: socket.descriptor(),
-            events: Self::POLLIN,
-            happened: 0,
-        }
+        Self { descriptor: socket.descriptor(), events: Self::POLLIN, happened: 0 }
     }
 }
 
@@ -146,11 +125,7 @@ pub fn wait(waiting: &mut [Waiting], Millis(limit): Millis) {
 /// nobody reads must not hold up the messages. Says whether it was written.
 pub fn complain(text: &[u8]) -> bool {
     const STDERR: i32 = 2;
-    let mut ready = [Waiting {
-        descriptor: STDERR,
-        events: Waiting::POLLOUT,
-        happened: 0,
-    }];
+    let mut ready = [Waiting { descriptor: STDERR, events: Waiting::POLLOUT, happened: 0 }];
     wait(&mut ready, Millis(0));
     let [ready] = ready;
     ready.happened == Waiting::POLLOUT && write(STDERR, text).is_ok()
@@ -173,17 +148,7 @@ fn write(descriptor: i32, text: &[u8]) -> Result<usize, Errno> {
     survive_closed_pipes();
     // SAFETY: the kernel reads `text.len()` bytes of `text`.
     answer(unsafe {
-        call(
-            number::WRITE,
-            [
-                descriptor as usize,
-                text.as_ptr() as usize,
-                text.len(),
-                0,
-                0,
-                0,
-            ],
-        )
+        call(number::WRITE, [descriptor as usize, text.as_ptr() as usize, text.len(), 0, 0, 0])
     })
 }
 
@@ -195,10 +160,7 @@ fn survive_closed_pipes() {
     let action = [SIG_IGN, 0, 0, 0];
     // SAFETY: `action` has the layout of the kernel's `struct sigaction` with a mask of 8 bytes.
     unsafe {
-        call(
-            number::RT_SIGACTION,
-            [SIGPIPE, action.as_ptr() as usize, 0, 8, 0, 0],
-        );
+        call(number::RT_SIGACTION, [SIGPIPE, action.as_ptr() as usize, 0, 8, 0, 0]);
     }
 }
 

@@ -30,11 +30,7 @@ pub(super) mod number {
 pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     let in_memory = arguments;
     let [a, b, c, d, e, f] = arguments;
-    let a = if number == number::MMAP {
-        in_memory.as_ptr() as usize
-    } else {
-        a
-    };
+    let a = if number == number::MMAP { in_memory.as_ptr() as usize } else { a };
     let result;
     // SAFETY: the caller vouches for the arguments; `in_memory` outlives the call; the kernel
     // preserves every register but r2.

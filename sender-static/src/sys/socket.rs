@@ -48,11 +48,7 @@ impl SocketAddress {
 
     /// How many bytes of it the kernel is to read: `sockaddr_in` has 16.
     fn length(&self) -> usize {
-        if self.family == AF_INET {
-            16
-        } else {
-            size_of::<Self>()
-        }
+        if self.family == AF_INET { 16 } else { size_of::<Self>() }
     }
 }
 
@@ -74,12 +70,7 @@ impl Socket {
         const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
         // SAFETY: takes numbers and nothing else.
         let mut descriptor = answer(unsafe {
-            call3(
-                number::SOCKET,
-                usize::from(family(like)),
-                SOCK_DGRAM_CLOEXEC,
-                0,
-            )
+            call3(number::SOCKET, usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0)
         })?;
         // A process that was started with standard error closed gets its number for the next
         // descriptor; what is meant for a person would go to the network. The number stays taken.
@@ -87,9 +78,7 @@ impl Socket {
             // SAFETY: takes numbers and nothing else.
             descriptor = answer(unsafe { call3(number::FCNTL, descriptor, F_DUPFD_CLOEXEC, 3) })?;
         }
-        NonZero::new(descriptor as i32)
-            .map(Self)
-            .ok_or(Errno::EINTR)
+        NonZero::new(descriptor as i32).map(Self).ok_or(Errno::EINTR)
     }
 
     fn number(&self) -> usize {
@@ -133,10 +122,7 @@ impl Socket {
         let start = value.as_ptr() as usize;
         // SAFETY: the kernel reads `value.len()` bytes of `value`.
         answer(unsafe {
-            call(
-                number::SETSOCKOPT,
-                [self.number(), level, name, start, value.len(), 0],
-            )
+            call(number::SETSOCKOPT, [self.number(), level, name, start, value.len(), 0])
         })?;
         Ok(())
     }
@@ -154,30 +140,12 @@ impl Socket {
             index: u32,
             rest: [u8; 20],
         }
-        let mut request = Request {
-            name: address.zone.name(),
-            index: 0,
-            rest: [0; 20],
-        };
+        let mut request = Request { name: address.zone.name(), index: 0, rest: [0; 20] };
         // SAFETY: the kernel reads and writes one `struct ifreq` of 40 bytes.
         answer(unsafe {
-            call(
-                number::IOCTL,
-                [
-                    self.number(),
-                    SIOCGIFINDEX,
-                    (&raw mut request) as usize,
-                    0,
-                    0,
-                    0,
-                ],
-            )
+            call(number::IOCTL, [self.number(), SIOCGIFINDEX, (&raw mut request) as usize, 0, 0, 0])
         })?;
-        let Request {
-            index,
-            rest: _,
-            name: _,
-        } = request;
+        let Request { index, rest: _, name: _ } = request;
         Ok(index)
     }
 
@@ -192,14 +160,7 @@ impl Socket {
         answer(unsafe {
             call(
                 number::SENDTO,
-                [
-                    self.number(),
-                    start,
-                    message.len(),
-                    MSG_DONTWAIT,
-                    to.start(),
-                    to.length(),
-                ],
+                [self.number(), start, message.len(), MSG_DONTWAIT, to.start(), to.length()],
             )
         })?;
         Ok(())
@@ -224,10 +185,7 @@ impl Socket {
         let start = message.as_ptr() as usize;
         // SAFETY: the kernel reads `message`, alive until the call is over.
         answer(unsafe {
-            call(
-                number::SENDTO,
-                [self.number(), start, message.len(), MSG_DONTWAIT, 0, 0],
-            )
+            call(number::SENDTO, [self.number(), start, message.len(), MSG_DONTWAIT, 0, 0])
         })?;
         Ok(())
     }
@@ -240,10 +198,7 @@ impl Socket {
         let start = buffer.as_mut_ptr() as usize;
         // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
         let received = answer(unsafe {
-            call(
-                number::RECVFROM,
-                [self.number(), start, buffer.len(), MSG_DONTWAIT, 0, 0],
-            )
+            call(number::RECVFROM, [self.number(), start, buffer.len(), MSG_DONTWAIT, 0, 0])
         })?;
         let received = received.min(buffer.len());
         // SAFETY: the kernel has written that many bytes, and `buffer` is borrowed for as long.

@@ -16,11 +16,7 @@ pub struct Udp<'a> {
 impl<'a> Udp<'a> {
     /// Port, hops and interface as `options` say.
     pub fn new(options: &'a Options<'a>) -> Self {
-        Self {
-            options,
-            v4: None,
-            v6: None,
-        }
+        Self { options, v4: None, v6: None }
     }
 }
 
@@ -39,11 +35,7 @@ fn open(options: &Options<'_>, like: &Address) -> Result<Socket, Errno> {
 impl Transport for Udp<'_> {
     #[inline(never)]
     fn send(&mut self, message: &[u8], to: &Address) -> Result<(), Errno> {
-        let place = if to.is_v6() {
-            &mut self.v6
-        } else {
-            &mut self.v4
-        };
+        let place = if to.is_v6() { &mut self.v6 } else { &mut self.v4 };
         let socket = match place {
             Some(socket) => socket,
             None => place.insert(open(self.options, to)?),

@@ -27,27 +27,15 @@ struct Case {
 
 /// Every kind with and without `-v`, one over IPv4 and the other over IPv6. Node 3 is the wrong one.
 fn cases() -> Vec<Case> {
-    let kinds = few_no_messages()
-        .into_iter()
-        .map(|kind| (kind.name, 2, kind.bytes));
+    let kinds = few_no_messages().into_iter().map(|kind| (kind.name, 2, kind.bytes));
     let others = [LITTLE, BIG].map(|bytes| ("another node's message".into(), 3, bytes.into()));
     let kinds: Vec<(String, u8, Vec<u8>)> = kinds.chain(others).collect();
     let mut cases = Vec::new();
     for (index, (name, from, bytes)) in kinds.iter().enumerate() {
         for verbose in [false, true] {
             let family = FAMILIES[(index + usize::from(verbose)) % 2];
-            let name = format!(
-                "{name}, to {}{}",
-                family.1,
-                if verbose { ", -v" } else { "" }
-            );
-            cases.push(Case {
-                name,
-                from: *from,
-                bytes: bytes.clone(),
-                verbose,
-                family,
-            });
+            let name = format!("{name}, to {}{}", family.1, if verbose { ", -v" } else { "" });
+            cases.push(Case { name, from: *from, bytes: bytes.clone(), verbose, family });
         }
     }
     cases
@@ -61,11 +49,8 @@ impl Case {
         let mut args = vec!["-n", node, "-t", timeout];
         args.extend(self.verbose.then_some("-v"));
         let agent = agent(&programs::ours("fence_kdump"), &net, &args);
-        let local = if node.contains(':') {
-            Cluster::v6(self.from)
-        } else {
-            Cluster::v4(self.from)
-        };
+        let local =
+            if node.contains(':') { Cluster::v6(self.from) } else { Cluster::v4(self.from) };
         let socket = net.node(self.from).udp_from(&local);
         let to = to.parse().expect("an address");
         let flood = flood(socket, to, &self.bytes, FLOOD.0, FLOOD.1);
@@ -83,15 +68,9 @@ fn no_flood_makes_a_success_or_moves_the_deadline() {
     }
     at_once(3, &cases(), |case| {
         let (output, sent) = case.run("2", |_, _| ());
-        assert!(
-            sent > FLOOD_AT_LEAST,
-            "no flood on this machine: {sent} datagrams"
-        );
+        assert!(sent > FLOOD_AT_LEAST, "no flood on this machine: {sent} datagrams");
         let written = output.stdout.len() + output.stderr.len();
-        assert!(
-            case.verbose || written < QUIET,
-            "a flood of output, {written} bytes: {output}"
-        );
+        assert!(case.verbose || written < QUIET, "a flood of output, {written} bytes: {output}");
         assert_timed_out(output, Duration::from_secs(2));
     });
 }
@@ -106,11 +85,7 @@ fn the_message_gets_through_every_flood() {
     at_once(3, &cases(), |case| {
         let (output, _) = case.run("10", |net, agent| {
             thread::sleep(Duration::from_millis(300));
-            assert!(
-                agent.is_running(),
-                "{}: ended before the message",
-                case.name
-            );
+            assert!(agent.is_running(), "{}: ended before the message", case.name);
             while agent.is_running() && agent.elapsed() < Duration::from_secs(3) {
                 net.node(2).send(case.family.0, case.family.1, &LITTLE);
                 thread::sleep(Duration::from_millis(100));

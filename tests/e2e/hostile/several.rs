@@ -13,18 +13,11 @@ const STARTED: Duration = Duration::from_millis(500);
 
 fn second_agent(net: &Cluster, timeout: &str) -> Proc {
     let program = programs::ours("fence_kdump");
-    Run::new(program)
-        .args(["-n", FAMILIES[0].0, "-t", timeout])
-        .inside(net.node(1))
-        .spawn()
+    Run::new(program).args(["-n", FAMILIES[0].0, "-t", timeout]).inside(net.node(1)).spawn()
 }
 
 fn holder(net: &Cluster) -> Proc {
-    agent(
-        &programs::ours("fence_kdump"),
-        net,
-        &["-n", "10.77.0.9", "-t", "30"],
-    )
+    agent(&programs::ours("fence_kdump"), net, &["-n", "10.77.0.9", "-t", "30"])
 }
 
 fn node_speaks(net: &Cluster) {
@@ -45,15 +38,8 @@ fn a_message_from_before_a_second_agent_does_not_count_for_it() {
     for _ in 0..3 {
         net.node(2).send(node, to, &LITTLE);
     }
-    let second = |timeout| {
-        Run::new(&program)
-            .args(["-n", node, "-t", timeout])
-            .inside(net.node(1))
-    };
-    assert_timed_out(
-        second("2").run(Duration::from_secs(5)),
-        Duration::from_secs(2),
-    );
+    let second = |timeout| Run::new(&program).args(["-n", node, "-t", timeout]).inside(net.node(1));
+    assert_timed_out(second("2").run(Duration::from_secs(5)), Duration::from_secs(2));
 
     // The twin. The second agent has no port of its own to look for: it is told several times.
     let twin = second("5").spawn();
@@ -63,10 +49,7 @@ fn a_message_from_before_a_second_agent_does_not_count_for_it() {
         net.node(2).send(node, to, &LITTLE);
     }
     let _ = twin.wait_for(Duration::from_secs(1)).expect_success();
-    assert_timed_out(
-        holder.wait_for(Duration::from_secs(10)),
-        Duration::from_secs(8),
-    );
+    assert_timed_out(holder.wait_for(Duration::from_secs(10)), Duration::from_secs(8));
 }
 
 /// The holder does not get to run while the message comes and the second agent starts: the message
@@ -83,10 +66,7 @@ fn a_message_that_waited_unread_does_not_count_for_a_later_agent() {
     let second = second_agent(&net, "3");
     thread::sleep(STARTED);
     holder.signal(Signal::CONT);
-    assert_timed_out(
-        second.wait_for(Duration::from_secs(8)),
-        Duration::from_secs(3),
-    );
+    assert_timed_out(second.wait_for(Duration::from_secs(8)), Duration::from_secs(3));
 }
 
 /// The same, but the holder never runs again: whoever takes its place finds what it left unread.
@@ -110,10 +90,7 @@ fn a_message_left_unread_by_a_killed_agent_does_not_count_for_a_later_one() {
     thread::sleep(STARTED);
     drop(first.kill());
     waiting.signal(Signal::CONT);
-    assert_timed_out(
-        second.wait_for(Duration::from_secs(8)),
-        Duration::from_secs(3),
-    );
+    assert_timed_out(second.wait_for(Duration::from_secs(8)), Duration::from_secs(3));
 }
 
 /// The twin of both: what came after the start counts, however late it is read, and also when the
@@ -154,10 +131,8 @@ fn a_holder_that_hangs_neither_hides_a_message_nor_makes_an_old_one_new() {
     let net = Cluster::new(3);
     let hanging = holder(&net);
     let program = programs::ours("fence_kdump");
-    let other = Run::new(&program)
-        .args(["-n", "10.77.0.3", "-t", "20"])
-        .inside(net.node(1))
-        .spawn();
+    let other =
+        Run::new(&program).args(["-n", "10.77.0.3", "-t", "20"]).inside(net.node(1)).spawn();
     let second = second_agent(&net, "20");
     thread::sleep(STARTED);
     hanging.signal(Signal::STOP);
@@ -165,10 +140,7 @@ fn a_holder_that_hangs_neither_hides_a_message_nor_makes_an_old_one_new() {
     thread::sleep(Duration::from_millis(50));
     let later = second_agent(&net, "5");
     let _ = second.wait_for(Duration::from_secs(8)).expect_success();
-    assert_timed_out(
-        later.wait_for(Duration::from_secs(8)),
-        Duration::from_secs(5),
-    );
+    assert_timed_out(later.wait_for(Duration::from_secs(8)), Duration::from_secs(5));
     net.node(3).send("10.77.0.3", FAMILIES[0].1, &LITTLE);
     let _ = other.wait_for(Duration::from_secs(8)).expect_success();
     hanging.signal(Signal::CONT);
@@ -185,13 +157,7 @@ fn many_agents_each_judge_for_themselves() {
     let start = |number: u8| {
         let node = Cluster::v4(number);
         let program = programs::ours("fence_kdump");
-        (
-            number,
-            Run::new(program)
-                .args(["-n", &node, "-t", "4"])
-                .inside(net.node(1))
-                .spawn(),
-        )
+        (number, Run::new(program).args(["-n", &node, "-t", "4"]).inside(net.node(1)).spawn())
     };
     // Node 2 speaks all the time, node 3 once before its agent starts, node 4 never.
     net.node(3).send("10.77.0.3", FAMILIES[0].1, &LITTLE);

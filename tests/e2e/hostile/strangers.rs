@@ -39,10 +39,7 @@ fn a_stranger_holds_the_port() {
         let held = hold(net.node(1));
         let asked = |timeout| {
             let program = programs::ours("fence_kdump");
-            Run::new(program)
-                .args(["-n", "10.77.0.2", "-t", timeout])
-                .inside(net.node(1))
-                .spawn()
+            Run::new(program).args(["-n", "10.77.0.2", "-t", timeout]).inside(net.node(1)).spawn()
         };
         // Holding the port of one family need not hinder the other; of IPv4, in cases 0 and 2,
         // nothing can be heard.
@@ -52,10 +49,7 @@ fn a_stranger_holds_the_port() {
             let refused = refused.wait_for(Duration::from_secs(3)).expect_failure();
             assert!(refused.elapsed < Duration::from_secs(3), "{refused}");
             let said = format!("{}{}", refused.stdout, refused.stderr);
-            assert!(
-                said.contains("7410"),
-                "does not name the port that is held: {refused}"
-            );
+            assert!(said.contains("7410"), "does not name the port that is held: {refused}");
         }
         drop(held);
         let free = asked("10");
@@ -74,10 +68,7 @@ fn the_same_link_local_address_on_another_segment() {
     }
     let net = Cluster::new(2);
     let elsewhere = Netns::new();
-    net.node(1).ip(&format!(
-        "link add eth1 type veth peer name eth0 netns {}",
-        elsewhere.path()
-    ));
+    net.node(1).ip(&format!("link add eth1 type veth peer name eth0 netns {}", elsewhere.path()));
     for (node, interface, address) in [(net.node(1), "eth1", 1), (&elsewhere, "eth0", 2)] {
         node.ip(&format!(
             "link set {interface} addrgenmode none\nlink set {interface} up\n\
@@ -88,15 +79,11 @@ fn the_same_link_local_address_on_another_segment() {
     let from = |node: &Netns| {
         let index = node.interface("eth0");
         let sent = node.udp(&format!("[fe80::2%{index}]:0"));
-        sent.send_to(&LITTLE, format!("[fe80::1%{index}]:7410"))
-            .expect("a network that takes it");
+        sent.send_to(&LITTLE, format!("[fe80::1%{index}]:7410")).expect("a network that takes it");
     };
     let asked = agent(&program, &net, &["-n", "fe80::2%eth0", "-t", "2"]);
     from(&elsewhere);
-    assert_timed_out(
-        asked.wait_for(Duration::from_secs(5)),
-        Duration::from_secs(2),
-    );
+    assert_timed_out(asked.wait_for(Duration::from_secs(5)), Duration::from_secs(2));
 
     for (interface, node) in [("eth0", net.node(2)), ("eth1", &elsewhere)] {
         let name = format!("fe80::2%{interface}");
@@ -114,11 +101,7 @@ fn a_user_of_the_host_speaks_for_nobody() {
         return;
     }
     let net = Cluster::new(2);
-    let asked = agent(
-        &programs::ours("fence_kdump"),
-        &net,
-        &["-n", "10.77.0.2", "-t", "2"],
-    );
+    let asked = agent(&programs::ours("fence_kdump"), &net, &["-n", "10.77.0.2", "-t", "2"]);
     for (from, to) in [
         ("127.0.0.1", "127.0.0.1:7410"),
         ("127.0.0.2", "127.0.0.1:7410"),
@@ -128,10 +111,7 @@ fn a_user_of_the_host_speaks_for_nobody() {
     ] {
         net.node(1).send(from, to, &LITTLE);
     }
-    assert_timed_out(
-        asked.wait_for(Duration::from_secs(5)),
-        Duration::from_secs(2),
-    );
+    assert_timed_out(asked.wait_for(Duration::from_secs(5)), Duration::from_secs(2));
 }
 
 /// The user that every Linux has for those who may nothing.
@@ -139,9 +119,7 @@ const NOBODY: u32 = 65_534;
 
 fn asked<'net>(net: &'net Cluster, timeout: &str) -> Run<'net> {
     let program = programs::ours("fence_kdump");
-    Run::new(program)
-        .args(["-n", FAMILIES[0].0, "-t", timeout])
-        .inside(net.node(1))
+    Run::new(program).args(["-n", FAMILIES[0].0, "-t", timeout]).inside(net.node(1))
 }
 
 /// Whoever holds the port tells the other agents of the host what it heard, which is why a user
@@ -174,10 +152,7 @@ fn a_users_own_agent_is_not_believed() {
     let nobodys = holder(NOBODY);
     let refused = asked(&net, "3").spawn();
     node_speaks_until_the_end_of(&refused, &net, Duration::from_secs(5));
-    assert_timed_out(
-        refused.wait_for(Duration::from_secs(3)),
-        Duration::from_secs(3),
-    );
+    assert_timed_out(refused.wait_for(Duration::from_secs(3)), Duration::from_secs(3));
     drop(nobodys);
 
     // The twin: the same agent run by root is believed.

@@ -25,10 +25,7 @@ impl Entry {
     /// A name with these addresses.
     pub(crate) fn with(addresses: &[&str]) -> Self {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        Self {
-            addresses,
-            ..Self::default()
-        }
+        Self { addresses, ..Self::default() }
     }
 }
 
@@ -46,27 +43,15 @@ impl Server {
     /// Answers at `address` (with a port) in `net`.
     pub(crate) fn new(net: &Netns, address: &str, zone: &[(&str, Entry)]) -> Self {
         let socket = net.udp(address);
-        socket
-            .set_read_timeout(Some(Duration::from_millis(20)))
-            .unwrap();
-        let zone = zone
-            .iter()
-            .map(|(name, entry)| ((*name).to_owned(), entry.clone()));
+        socket.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        let zone = zone.iter().map(|(name, entry)| ((*name).to_owned(), entry.clone()));
         let zone: Zone = Arc::new(Mutex::new(zone.collect()));
-        let (asked, end) = (
-            Arc::new(AtomicUsize::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
+        let (asked, end) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let thread = std::thread::spawn({
             let (zone, asked, end) = (zone.clone(), asked.clone(), end.clone());
             move || serve(&socket, &zone, &asked, &end)
         });
-        Self {
-            zone,
-            asked,
-            end,
-            thread: Some(thread),
-        }
+        Self { zone, asked, end, thread: Some(thread) }
     }
 
     /// Changes what it says about `name`.
@@ -97,23 +82,12 @@ fn serve(socket: &UdpSocket, zone: &Zone, asked: &AtomicUsize, end: &AtomicBool)
         };
         asked.fetch_add(1, Ordering::SeqCst);
         let question = &buffer[..length];
-        assert_eq!(
-            question[2..12],
-            [1, 0, 0, 1, 0, 0, 0, 0, 0, 0],
-            "one standard question"
-        );
+        assert_eq!(question[2..12], [1, 0, 0, 1, 0, 0, 0, 0, 0, 0], "one standard question");
         let (name, rest) = name(&question[12..]);
         let kind = u16::from_be_bytes([rest[0], rest[1]]);
-        assert_eq!(
-            (rest.len(), &rest[2..4]),
-            (4, &[0, 1][..]),
-            "class IN, and nothing behind"
-        );
+        assert_eq!((rest.len(), &rest[2..4]), (4, &[0, 1][..]), "class IN, and nothing behind");
         let mut zone = zone.lock().unwrap();
-        let unknown = Entry {
-            code: 3,
-            ..Entry::default()
-        };
+        let unknown = Entry { code: 3, ..Entry::default() };
         let mut entry = unknown;
         if let Some(known) = zone.get_mut(&name) {
             if known.ignored > 0 {
@@ -138,11 +112,7 @@ fn name(mut bytes: &[u8]) -> (String, &[u8]) {
 
 fn answer(question: &[u8], kind: u16, entry: &Entry) -> Vec<u8> {
     let wanted = |ip: &&IpAddr| {
-        if kind == 1 {
-            ip.is_ipv4()
-        } else {
-            ip.is_ipv6()
-        }
+        if kind == 1 { ip.is_ipv4() } else { ip.is_ipv6() }
     };
     let found: Vec<_> = entry.addresses.iter().filter(wanted).collect();
     let count = found.len() + usize::from(entry.alias.is_some());

@@ -70,9 +70,7 @@ impl Archive {
         for field in [self.inode, mode, 0, 0, 1, 0, size, 0, 0, 0, 0, name_size, 0] {
             write!(header, "{field:08x}").expect("a string grows");
         }
-        self.bytes
-            .write_all(header.as_bytes())
-            .expect("a vector grows");
+        self.bytes.write_all(header.as_bytes()).expect("a vector grows");
         self.bytes.extend_from_slice(path.as_bytes());
         self.bytes.push(0);
         self.pad();
@@ -101,16 +99,9 @@ mod tests {
             .stdout(Stdio::piped())
             .spawn()
             .expect("cpio runs");
-        cpio.stdin
-            .take()
-            .expect("a pipe")
-            .write_all(&archive.finish())
-            .expect("cpio reads");
+        cpio.stdin.take().expect("a pipe").write_all(&archive.finish()).expect("cpio reads");
         let out = cpio.wait_with_output().expect("cpio ends");
         assert!(out.status.success());
-        assert_eq!(
-            String::from_utf8_lossy(&out.stdout),
-            "a\na/b\na/b/odd\na/b/even\n"
-        );
+        assert_eq!(String::from_utf8_lossy(&out.stdout), "a\na/b\na/b/odd\na/b/even\n");
     }
 }

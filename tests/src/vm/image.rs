@@ -77,10 +77,7 @@ fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<(Vec<u8>,
     crash.file("init", include_bytes!("crash-init.sh"));
     crash.copy("bin/busybox", &assets.busybox())?;
     for module in assets.modules() {
-        let name = module
-            .file_name()
-            .expect("a file has a name")
-            .to_string_lossy();
+        let name = module.file_name().expect("a file has a name").to_string_lossy();
         crash.copy(&format!("modules/{name}"), &module)?;
     }
     let moment = match sender.map(|sender| sender.moment) {
@@ -97,10 +94,7 @@ fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<(Vec<u8>,
     let sender_bytes = crash.contents() - before;
     if let Some(sender) = sender {
         let command = sender.arguments.join(" ");
-        crash.file(
-            "sender",
-            format!("exec /bin/fence_kdump_send {command}\n").as_bytes(),
-        );
+        crash.file("sender", format!("exec /bin/fence_kdump_send {command}\n").as_bytes());
     }
     Ok((with_mount_points(crash).finish(), sender_bytes))
 }
@@ -114,28 +108,18 @@ fn with_mount_points(mut archive: Archive) -> Archive {
 
 /// Copies what the dynamic linker would load for `program`: nothing, when it is static.
 fn add_libraries(archive: &mut Archive, program: &Path, first: &Path) -> io::Result<()> {
-    let out = Command::new("ldd")
-        .arg(program)
-        .env("LD_LIBRARY_PATH", first)
-        .output()?;
+    let out = Command::new("ldd").arg(program).env("LD_LIBRARY_PATH", first).output()?;
     let listing = String::from_utf8_lossy(&out.stdout);
     if !out.status.success() {
         let complaint = String::from_utf8_lossy(&out.stderr);
         if complaint.contains("not a dynamic executable") || complaint.is_empty() {
             return Ok(());
         }
-        return Err(io::Error::other(format!(
-            "ldd {}: {complaint}",
-            program.display()
-        )));
+        return Err(io::Error::other(format!("ldd {}: {complaint}", program.display())));
     }
     for line in listing.lines() {
         if line.contains("not found") {
-            return Err(io::Error::other(format!(
-                "{}: {}",
-                program.display(),
-                line.trim()
-            )));
+            return Err(io::Error::other(format!("{}: {}", program.display(), line.trim())));
         }
         // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)`, `/lib64/ld-linux-x86-64.so.2 (0x…)`
         let mut words = line.split_whitespace();

@@ -129,10 +129,7 @@ impl Machine {
     /// As [`Self::wait_for`]; and when the crash kernel is not loaded.
     pub fn wait_until_up(&mut self) {
         let (_, line) = self.wait_for("vm: production kernel is up");
-        assert!(
-            line.contains("crash kernel loaded: 1"),
-            "kexec -p had no effect: {line}"
-        );
+        assert!(line.contains("crash kernel loaded: 1"), "kexec -p had no effect: {line}");
     }
 
     /// Makes the production kernel panic and follows it into its crash kernel.
@@ -149,12 +146,7 @@ impl Machine {
             "this is no crash kernel: it has no /proc/vmcore: {line}"
         );
         let sender = self.wait_for("sender").0;
-        Crash {
-            panic,
-            kernel,
-            init,
-            sender,
-        }
+        Crash { panic, kernel, init, sender }
     }
 
     /// Asks the production kernel's `/init` for a sign of life and waits for it.
@@ -193,11 +185,7 @@ impl Drop for Machine {
                 self.name,
                 self.log.display()
             );
-            for line in self
-                .recent
-                .iter()
-                .skip(self.recent.len().saturating_sub(TAIL))
-            {
+            for line in self.recent.iter().skip(self.recent.len().saturating_sub(TAIL)) {
                 eprintln!("{line}");
             }
         }

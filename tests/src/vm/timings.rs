@@ -27,9 +27,7 @@ impl Timings {
     /// An empty table.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            rows: Mutex::new(Vec::new()),
-        }
+        Self { rows: Mutex::new(Vec::new()) }
     }
 
     /// Adds a run and writes the table to `timings.txt` in [`super::directory`].
@@ -71,9 +69,7 @@ fn table(rows: &[Row]) -> String {
         let runs: Vec<&Row> = rows.iter().filter(|row| row.scenario == scenario).collect();
         let column = |step: fn(&Row) -> Option<Duration>| {
             let times: Option<Vec<Duration>> = runs.iter().map(|row| step(row)).collect();
-            times.map_or("-".to_owned(), |times| {
-                format!("{:.2}", median(times).as_secs_f64())
-            })
+            times.map_or("-".to_owned(), |times| format!("{:.2}", median(times).as_secs_f64()))
         };
         let codes: Vec<String> = runs.iter().map(|row| row.end.1.to_string()).collect();
         writeln!(
@@ -95,17 +91,11 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn since_panic(row: &Row, step: impl FnOnce(&Crash) -> Instant) -> Option<Duration> {
-    row.crash
-        .as_ref()
-        .map(|crash| step(crash).saturating_duration_since(crash.panic))
+    row.crash.as_ref().map(|crash| step(crash).saturating_duration_since(crash.panic))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     let middle = times.len() / 2;
-    if times.len() % 2 == 1 {
-        times[middle]
-    } else {
-        (times[middle - 1] + times[middle]) / 2
-    }
+    if times.len() % 2 == 1 { times[middle] } else { (times[middle - 1] + times[middle]) / 2 }
 }

@@ -21,9 +21,7 @@ pub fn datagrams(capture: &[u8]) -> io::Result<Vec<Datagram>> {
     const MAGIC: u32 = 0xa1b2_c3d4;
     let magic = capture.first_chunk().copied().map(u32::from_ne_bytes);
     let Some(mut rest) = capture.get(24..).filter(|_| magic == Some(MAGIC)) else {
-        return Err(io::Error::other(format!(
-            "no capture of qemu's: magic {magic:x?}"
-        )));
+        return Err(io::Error::other(format!("no capture of qemu's: magic {magic:x?}")));
     };
     let mut found = Vec::new();
     // A record: seconds, microseconds, bytes kept, bytes on the wire; then the bytes.
