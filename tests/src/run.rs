@@ -151,7 +151,9 @@ impl<'net> Run<'net> {
             command.arg("--").arg(&self.program);
             command
         };
-        command.args(&self.args).envs(self.env);
+        // cargo's search path for test libraries: nobody has it who runs the program for real, and
+        // each folder of it costs a dynamic program system calls.
+        command.args(&self.args).env_remove("LD_LIBRARY_PATH").envs(self.env);
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
