@@ -2,7 +2,7 @@
 #
 #   make demo    hear a crash on this machine's loopback, explained in words
 #   make test    everything: unit, property and end-to-end tests, the crash of a real kernel too
-#   make vm      only the crash of a real kernel in a VM, with its timing table
+#   make vm      only the crash of a real kernel in a VM, with its timing table; RUNS=5
 #   make bench   speed, size and memory, beside the stock tools of this machine
 #   make fuzz    coverage-guided fuzzing (needs a nightly toolchain and cargo-fuzz); SECONDS=60
 #   make dist    what a distribution installs, in target/dist
@@ -78,8 +78,11 @@ prepare:
 	@mkdir -p target
 	@tests/prepare > target/skip
 
+# One machine at a time, so that the timing table is of it alone; RUNS=5 for medians.
+RUNS ?= 1
 vm: prepare dist
-	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test -p fence-kdump-tests --test vm -- --nocapture
+	FENCE_KDUMP_SKIP=$$(cat target/skip) FENCE_KDUMP_VM_RUNS=$(RUNS) \
+	    $(CARGO) test -p fence-kdump-tests --test vm -- --nocapture --test-threads=1
 
 bench: dist
 	$(CARGO) bench -p fence-kdump-benches -- --noplot
