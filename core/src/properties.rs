@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::codec::{DecodeError, decode, encode};
 use crate::message::ByteOrder;
-use crate::session::SILENCE;
+use crate::session::{Event, SILENCE};
 use crate::time::Instant;
 use crate::tracker::{NodeId, Outcome, Slot, Tracker};
 use crate::verdict::{Question, Verdict};
@@ -77,21 +77,48 @@ pub enum Step {
     Ask {
         /// Which.
         node: u8,
-        /// How long ago the question's `not_before` was, in milliseconds.
+        /// How long before the question's present its `not_before` was, in milliseconds.
         since: u16,
+        /// How long ago the question's present was, in milliseconds.
+        ago: u8,
     },
+}
+
+/// How late a session may be told to have finished: as much as times may be out of order, which is
+/// the longest that a [`Step::Datagram`] lies in the socket.
+const DISORDER: Duration = Duration::from_millis(u8::MAX as u64);
+
+/// What the plainest model knows of one node.
+#[derive(Debug, Clone, Copy)]
+struct Model {
+    /// When the latest true message arrived.
+    last: Option<Instant>,
+    /// Whether the end of its session is still to be told.
+    open: bool,
+}
+
+impl Model {
+    fn end(self) -> Option<Instant> {
+        self.last.map(|last| last.saturating_add(SILENCE))
+    }
+
+    fn in_crash_kernel(self, not_before: Instant, now: Instant) -> bool {
+        let within =
+            |last: Instant| last >= not_before && last <= now && now < last.saturating_add(SILENCE);
+        self.open && self.last.is_some_and(within)
+    }
 }
 
 /// Drives a [`Tracker`] beside the plainest model of it: per node, when it was last truly heard.
 ///
-/// - "in its crash kernel" is said if and only if a true message of that very node arrived at or
-///   after `not_before` and no longer than [`SILENCE`] ago;
+/// - "in its crash kernel" is said if and only if a true message of that very node arrived between
+///   `not_before` and the question's present, and less than [`SILENCE`] before the latter;
 /// - every datagram is counted exactly once;
-/// - each session that was heard finishes once, at its time, and [`Tracker::poll_timeout`] says
-///   when.
+/// - the end of each session is told exactly once: never early, and late only by as much as the
+///   times were out of order; [`Tracker::poll_timeout`] says when.
 pub fn tracking(steps: &[Step]) {
     let mut tracker = Tracker::new([Slot::EMPTY; NODES], SILENCE);
-    let mut heard: [Option<Instant>; NODES] = [None; NODES];
+    let mut models = [Model { last: None, open: false }; NODES];
     let mut now = Instant::from_nanos(1_000_000_000);
     let mut datagrams: u64 = 0;
     for step in steps {
@@ -99,57 +126,67 @@ pub fn tracking(steps: &[Step]) {
             Step::Datagram { node, lay, bytes, len } => {
                 let bytes = bytes.get(..usize::from(len)).unwrap_or(&bytes);
                 let at = now.saturating_sub(Duration::from_millis(lay.into()));
-                datagram(&mut tracker, &mut heard, at, node, bytes);
+                datagram(&mut tracker, &mut models, at, node, bytes);
                 datagrams = datagrams.saturating_add(1);
             }
             Step::Message { node } => {
-                datagram(&mut tracker, &mut heard, now, node, &encode(ByteOrder::Little));
+                datagram(&mut tracker, &mut models, now, node, &encode(ByteOrder::Little));
                 datagrams = datagrams.saturating_add(1);
             }
             Step::Wait(millis) => {
                 now = now.saturating_add(Duration::from_millis(millis.into()));
-                while let Some((NodeId(node), _)) = tracker.poll(now) {
-                    let last = usize::try_from(node).ok().and_then(|node| heard.get(node).copied());
-                    let Some(Some(last)) = last else { panic!("node {node} was never heard") };
-                    assert!(now >= last.saturating_add(SILENCE), "node {node} finished early");
+                while let Some((NodeId(node), event)) = tracker.poll(now) {
+                    let model = usize::try_from(node).ok().and_then(|node| models.get_mut(node));
+                    let Some(model) = model else { panic!("there is no node {node}") };
+                    assert!(model.open && event == Event::Finished, "node {node}: {event:?}");
+                    assert!(model.end().is_some_and(|end| now >= end), "node {node}: early");
+                    model.open = false;
                 }
             }
-            Step::Ask { node, since } => {
-                let not_before = now.saturating_sub(Duration::from_millis(since.into()));
-                let question = Question { not_before, now };
-                let expected = heard.get(usize::from(node)).copied().flatten().is_some_and(|at| {
-                    at >= not_before && at <= now && now < at.saturating_add(SILENCE)
-                });
+            Step::Ask { node, since, ago } => {
+                let asked = now.saturating_sub(Duration::from_millis(ago.into()));
+                let not_before = asked.saturating_sub(Duration::from_millis(since.into()));
+                let question = Question { not_before, now: asked };
+                let model = models.get(usize::from(node));
+                let expected = model.is_some_and(|model| model.in_crash_kernel(not_before, asked));
                 let said = match tracker.verdict(NodeId(node.into()), question) {
                     Verdict::InCrashKernel(evidence) => {
-                        assert!(evidence.heard_at >= not_before && evidence.heard_at <= now);
+                        assert!(evidence.heard_at >= not_before && evidence.heard_at <= asked);
                         true
                     }
                     Verdict::NotKnown(_) => false,
                 };
-                assert_eq!(said, expected, "node {node}, since {since} ms");
+                assert_eq!(said, expected, "node {node}, since {since} ms, {ago} ms ago");
             }
         }
         assert_eq!(tracker.counters().total(), datagrams);
-        let waiting = heard.iter().flatten().any(|at| now < at.saturating_add(SILENCE));
-        assert!(!waiting || tracker.poll_timeout().is_some(), "a session would never finish");
+        let open = models.iter().filter(|model| model.open).filter_map(|model| model.end());
+        match (open.min(), tracker.poll_timeout()) {
+            (None, None) => {}
+            (Some(end), Some(told)) => {
+                assert!(told >= end && told <= end.saturating_add(DISORDER), "{told:?}, {end:?}");
+                let waited = matches!(step, Step::Wait(_));
+                assert!(!waited || now < end.saturating_add(DISORDER), "an end was not told");
+            }
+            (end, told) => panic!("the next end is at {end:?}, said was {told:?}"),
+        }
     }
 }
 
 fn datagram(
     tracker: &mut Tracker<[Slot; NODES]>,
-    heard: &mut [Option<Instant>; NODES],
+    models: &mut [Model; NODES],
     at: Instant,
     node: u8,
     bytes: &[u8],
 ) {
     let outcome = tracker.handle(at, bytes, |_| Some(NodeId(node.into())));
     let true_message = MESSAGES.iter().any(|(_, message)| bytes == message);
-    let slot = heard.get_mut(usize::from(node)).filter(|_| true_message);
-    assert_eq!(matches!(outcome, Outcome::Heard { .. }), slot.is_some());
-    if let Some(last) = slot {
-        // A message after a silence begins anew; within a session the latest arrival counts.
-        *last = Some(last.map_or(at, |last| last.max(at)));
+    let model = models.get_mut(usize::from(node)).filter(|_| true_message);
+    assert_eq!(matches!(outcome, Outcome::Heard { .. }), model.is_some());
+    let Some(model) = model else { return };
+    if model.last.is_none_or(|last| at > last) {
+        *model = Model { last: Some(at), open: true };
     }
 }
 
@@ -184,7 +221,11 @@ mod tests {
             }),
             node.clone().prop_map(|node| Step::Message { node }),
             any::<u16>().prop_map(Step::Wait),
-            (node, any::<u16>()).prop_map(|(node, since)| Step::Ask { node, since }),
+            (node, any::<u16>(), any::<u8>()).prop_map(|(node, since, ago)| Step::Ask {
+                node,
+                since,
+                ago
+            }),
         ]
     }
 

@@ -38,9 +38,9 @@ pub enum State {
 pub enum Event {
     /// The first message of a session. An earlier session of this node, if any, is over.
     Started,
-    /// The second message of a session.
+    /// The second message of a session, or one that shows that it had not finished after all.
     Dumping,
-    /// One more message of a session that is known to be dumping.
+    /// One more message that changes nothing.
     Heard,
     /// The node has been silent for too long.
     Finished,
@@ -75,14 +75,22 @@ impl Session {
     }
 
     /// A message of this node arrived at `at`; the session has finished when nothing follows it
-    /// for `silence`.
+    /// for `silence`: more than the interval at which the node speaks, or it is never believed for
+    /// long. A shorter `silence` than that of an earlier message does not shorten the session.
     ///
-    /// A message that comes after a silence begins a new session, whether or not [`Self::tick`]
-    /// was called in between.
+    /// A message that arrived after a silence begins a new session, whether or not [`Self::tick`]
+    /// was called in between. When one is handed in so late that the session was told to have
+    /// finished, although it had arrived before that, the session goes on after all.
     pub fn hear(&mut self, at: Instant, _message: &Message, silence: Duration) -> Event {
+        let deadline = at.saturating_add(silence);
         let event = match self.state(at) {
+            State::Finished if at < self.deadline && deadline <= self.deadline => Event::Heard,
+            State::Finished if at < self.deadline => {
+                self.state = State::Dumping;
+                Event::Dumping
+            }
             State::Unheard | State::Finished => {
-                (self.state, self.messages, self.first) = (State::Started, 0, at);
+                *self = Self { state: State::Started, first: at, last: at, ..Self::UNHEARD };
                 Event::Started
             }
             State::Started => {
@@ -93,7 +101,7 @@ impl Session {
         };
         self.messages = self.messages.saturating_add(1);
         self.last = self.last.max(at);
-        self.deadline = self.deadline.max(at.saturating_add(silence));
+        self.deadline = self.deadline.max(deadline);
         event
     }
 
@@ -195,5 +203,21 @@ mod tests {
         session.hear(s(20), &HELLO, SILENCE);
         assert_eq!(session.hear(s(10), &HELLO, SILENCE), Event::Dumping);
         assert_eq!((session.last_heard(), session.deadline()), (Some(s(20)), Some(s(50))));
+    }
+
+    #[test]
+    fn a_message_that_is_handed_in_late_counts_when_it_arrived() {
+        let mut session = Session::new();
+        session.hear(s(20), &HELLO, SILENCE);
+        assert_eq!(session.tick(s(50)), Some(Event::Finished));
+        assert_eq!(session.hear(s(15), &HELLO, SILENCE), Event::Heard);
+        assert_eq!(session.state(s(50)), State::Finished, "an older message revives nothing");
+        assert_eq!(session.tick(s(51)), None, "the end is told once");
+        assert_eq!(session.hear(s(30), &HELLO, SILENCE), Event::Dumping, "it was no end");
+        assert_eq!((session.first_heard(), session.last_heard()), (Some(s(20)), Some(s(30))));
+        assert_eq!((session.state(s(59)), session.messages()), (State::Dumping, 3));
+        assert_eq!(session.tick(s(60)), Some(Event::Finished));
+        assert_eq!(session.hear(s(60), &HELLO, SILENCE), Event::Started);
+        assert_eq!((session.first_heard(), session.messages()), (Some(s(60)), 1));
     }
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 ///
 /// Wall clocks step; no decision here is ever taken by one. On Linux use `CLOCK_MONOTONIC`.
 /// Covers 584 years; arithmetic saturates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
 
 impl Instant {

@@ -94,8 +94,16 @@ impl Counters {
     /// How many datagrams were no message.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        let Self { heard: _, strangers: _, empty, truncated, bad_magic, .. } = *self;
-        [empty, truncated, bad_magic, self.unsupported_version, self.trailing_bytes]
+        let Self {
+            heard: _,
+            strangers: _,
+            empty,
+            truncated,
+            bad_magic,
+            unsupported_version,
+            trailing_bytes,
+        } = *self;
+        [empty, truncated, bad_magic, unsupported_version, trailing_bytes]
             .into_iter()
             .fold(0, u64::saturating_add)
     }
@@ -130,7 +138,7 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
     }
 
     /// A whole datagram arrived at `at`. `identify` says whose message it is, by its source address
-    /// or its own words; it is called only for a valid message.
+    /// or its own words; it is called only for a valid message. A node that has no slot is a stranger.
     pub fn handle(
         &mut self,
         at: Instant,
@@ -185,9 +193,13 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
     fn hear(&mut self, at: Instant, message: &Message, node: NodeId) -> Option<Outcome> {
         let silence = self.silence;
         let link = Link::to(node)?;
-        let event = self.slot(link)?.session.hear(at, message, silence);
+        let session = &mut self.slot(link)?.session;
+        let event = session.hear(at, message, silence);
+        let can_finish = session.deadline().is_some();
         self.unlink(link);
-        self.append(link);
+        if can_finish {
+            self.append(link);
+        }
         Some(Outcome::Heard { node, event })
     }
 

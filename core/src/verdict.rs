@@ -10,7 +10,7 @@ use crate::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {
     /// Messages that arrived before this point are no evidence: the node may have rebooted since.
-    /// An agent that remembers nothing puts the time of its own start here.
+    /// An agent puts the time of its own start here; the clock's origin would accept any memory.
     pub not_before: Instant,
     /// The present.
     pub now: Instant,
@@ -37,6 +37,7 @@ pub struct Evidence {
 
 /// Why nothing is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Doubt {
     /// The node never sent a message.
     NeverHeard,
