@@ -1,6 +1,8 @@
 //! When the sender speaks, what it does when it cannot, and what cannot hold it up.
 
 use fence_kdump_tests::{Cluster, Need, Netns, Run, programs, requires};
+use rustix::io::read;
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
@@ -246,6 +248,30 @@ fn nothing_holds_up_the_messages() {
             });
         }
     });
+}
+
+/// A terminal that nobody reads: while it has room for one byte it says that it can be written to.
+#[test]
+fn a_terminal_that_nobody_reads_holds_up_nothing() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    unlockpt(&terminal).unwrap();
+    let path = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let net = Netns::new();
+    let socket = net.udp("127.0.0.1:7410");
+    // Some 130 KB of lines, twice what a terminal keeps.
+    let nodes: Vec<_> = (0..500).map(|at| format!("10.9.{}.{}", at / 250, at % 250)).collect();
+    let shell = "exec \"$0\" \"$@\" 2>\"$TERMINAL\"";
+    let run = Run::new("sh").args(["-c", shell]).arg(programs::ours("fence_kdump_send"));
+    let run = run.args(["-c4", "-i1", "-v2", "127.0.0.1"]).args(nodes).env("TERMINAL", path);
+    let run = run.inside(&net).spawn();
+    assert_times(&times(&socket, Duration::from_millis(3500)), &[0, 1000, 2000, 3000]);
+    let _ = run.wait_for(LIMIT).expect_success();
+    let mut line = [0; 18];
+    assert_eq!(read(&terminal, &mut line), Ok(18), "it was told as long as there was room");
+    assert_eq!(line, *b"fence_kdump_send: ");
 }
 
 /// The sockets of a process without standard streams must not become its standard error.
