@@ -90,7 +90,7 @@ impl Session {
                 Event::Dumping
             }
             State::Unheard | State::Finished => {
-                *self = Self { state: State::Started, first: at, last: at, ..Self::UNHEARD };
+                *self = Self { state: State::Started, first: at, ..Self::UNHEARD };
                 Event::Started
             }
             State::Started => {

@@ -1,21 +1,37 @@
 //! The host's clocks. Decisions are taken by the monotonic one alone.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use fence_kdump_core::Instant;
 use nix::time::{ClockId, clock_gettime};
 
-/// Now, by CLOCK_MONOTONIC: one clock for all processes of a host (`clock_gettime(2)`), as long as
+/// Now, by CLOCK_BOOTTIME: monotonic, and counting also while the host is suspended, so that what was
+/// heard before stays old. One clock for all processes of a host (`clock_gettime(2)`), as long as
 /// they share a time namespace, which [`crate::control`] makes sure of.
 #[must_use]
 pub fn now() -> Instant {
-    Instant::from_nanos(u64::try_from(nanoseconds(ClockId::CLOCK_MONOTONIC)).unwrap_or(0))
+    Instant::from_nanos(u64::try_from(nanoseconds(ClockId::CLOCK_BOOTTIME)).unwrap_or(0))
+}
+
+/// By CLOCK_REALTIME, in nanoseconds, as the kernel stamps datagrams.
+#[must_use]
+pub fn realtime() -> i64 {
+    nanoseconds(ClockId::CLOCK_REALTIME)
+}
+
+/// The time namespace of this process (`time_namespaces(7)`), by inode; `None` where the kernel has
+/// none.
+#[must_use]
+pub fn namespace() -> Option<u64> {
+    std::fs::metadata("/proc/self/ns/time").ok().map(|file| file.ino())
 }
 
 /// Both clocks at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// By CLOCK_MONOTONIC.
+    /// By the monotonic clock.
     pub now: Instant,
-    /// How many nanoseconds CLOCK_REALTIME is ahead of CLOCK_MONOTONIC; never too small.
+    /// How many nanoseconds CLOCK_REALTIME is ahead of it; never too small.
     pub offset: i64,
 }
 

@@ -38,6 +38,12 @@ impl Dating {
         self.emptied
     }
 
+    /// The offset of the clocks at that moment.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.offset
+    }
+
     /// When a datagram with the stamp `stamp` (nanoseconds of CLOCK_REALTIME) arrived, given that it
     /// had arrived by `reading`. The true moment or an earlier one, never before the queue was last
     /// empty.

@@ -7,14 +7,15 @@
 //! |---|---|
 //! | not given | those of `nodename` |
 //! | being looked up for the first time | nobody's yet |
-//! | does not resolve | those of `nodename`; told as a warning |
-//! | is one of the names, or shares an address with one | those of `nodename` and of `port` |
+//! | does not resolve | those given in `nodename` as addresses, not those of names; told as a warning |
+//! | is one of the names (or the first label of one), or shares an address with one | those of `nodename` and of `port` |
 //! | shares nothing with any of them | those of `port` alone; told as a warning |
 //!
 //! Of these, only the addresses of the configured family count; but to tell whether two names are one
 //! node, all of them matter.
 
 use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 
 use crate::address::Address;
 use crate::options::Family;
@@ -124,7 +125,7 @@ impl Node {
             return Believed { rule: Rule::AllNames, addresses: named };
         };
         let port_at: BTreeSet<Address> = addresses_of(port).into_iter().collect();
-        let same_name = |name: &Name| name.text.eq_ignore_ascii_case(&port.text);
+        let same_name = |name: &Name| is_same_name(&name.text, &port.text);
         let (rule, addresses) = if self.nodename.is_empty() {
             (Rule::AllNames, port_at)
         } else if self.nodename.iter().any(same_name) || !port_at.is_disjoint(&named) {
@@ -132,7 +133,12 @@ impl Node {
         } else {
             match &port.known {
                 Known::At(_) => (Rule::PortAlone, port_at),
-                Known::Failed(_) => (Rule::PortUnknown, named),
+                Known::Failed(_) => {
+                    // Who writes an address knows that the name does not resolve. A name that does
+                    // resolve, while the one to be fenced does not, may well be another node's.
+                    let numbers = self.nodename.iter().filter(|name| is_number(&name.text));
+                    (Rule::PortUnknown, numbers.flat_map(addresses_of).collect())
+                }
                 Known::Pending => (Rule::PortPending, BTreeSet::new()),
             }
         };
@@ -166,12 +172,26 @@ impl Node {
                  are one node, map the name: pcmk_host_map=\"{port}:{names}\""
             )),
             Rule::PortUnknown => Some(format!(
-                "asked to fence {port}, whose address cannot be found: messages of nodename {names} \
-                 are believed to be {port}'s. Let {port} resolve, or restrict the device with \
-                 pcmk_host_list, so that it is never asked about another node"
+                "asked to fence {port}, whose address cannot be found: of nodename {names}, only what \
+                 is given as an address is believed to be {port}'s. Let {port} resolve, or map it: \
+                 pcmk_host_map=\"{port}:ADDRESS\""
             )),
         }
     }
+}
+
+/// Whether `name` is an address, in any form of `inet_aton(3)` or of IPv6 with or without its zone.
+fn is_number(name: &str) -> bool {
+    let without_zone = name.split('%').next().unwrap_or_default();
+    without_zone.parse::<Ipv6Addr>().is_ok()
+        || name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// Whether a configured name is the name of the node to be fenced, in full where that is short.
+fn is_same_name(name: &str, port: &str) -> bool {
+    let first_label = name.split('.').next().filter(|_| !is_number(name));
+    name.eq_ignore_ascii_case(port)
+        || first_label.is_some_and(|label| label.eq_ignore_ascii_case(port))
 }
 
 fn join(names: &[Name]) -> String {
@@ -225,6 +245,10 @@ mod tests {
     fn port_is_one_of_the_names() {
         let names = [("a", at(&["10.0.0.1"])), ("a2", at(&["10.0.1.1"]))];
         check(&node(&names, Some(("A", failed()))), Rule::AllNames, &["10.0.0.1", "10.0.1.1"]);
+        let full = [("A.example.com", at(&["10.0.0.1"]))];
+        check(&node(&full, Some(("a", failed()))), Rule::AllNames, &["10.0.0.1"]);
+        let number = [("10.0.0.1", at(&["10.0.0.1"]))];
+        check(&node(&number, Some(("10", at(&["10.0.0.2"])))), Rule::PortAlone, &["10.0.0.2"]);
         let port = Some(("alias", at(&["10.0.1.1", "fd00::1"])));
         check(&node(&names, port), Rule::AllNames, &["10.0.0.1", "10.0.1.1", "fd00::1"]);
     }
@@ -255,11 +279,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_port_leaves_the_names_and_a_warning() {
-        let names = [("a", at(&["10.0.0.1"]))];
+    fn an_unknown_port_leaves_addresses_and_a_warning() {
+        let names = [("a", at(&["10.0.0.1"])), ("10.0.0.3", at(&["10.0.0.3"]))];
         check(&node(&names, Some(("b", Known::Pending))), Rule::PortPending, &[]);
         let mut asked = node(&names, Some(("b", failed())));
-        check(&asked, Rule::PortUnknown, &["10.0.0.1"]);
+        check(&asked, Rule::PortUnknown, &["10.0.0.3"]);
         assert!(asked.warning(&Rule::PortUnknown).is_some());
         asked.learn("b", &at(&["10.0.0.2"]));
         check(&asked, Rule::PortAlone, &["10.0.0.2"]);

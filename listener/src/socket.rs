@@ -16,7 +16,7 @@ use thiserror::Error;
 use tokio::io::unix::AsyncFd;
 
 use crate::address::Address;
-use crate::clock::Reading;
+use crate::clock::{self, Reading};
 use crate::dating::Dating;
 use crate::sys::{attempt, watch};
 
@@ -136,6 +136,10 @@ impl Port {
         if source(&bound).map(|address| address.port()) != Some(port) {
             return Err(io::Error::other(format!("not a socket of UDP port {port}")));
         }
+        if emptied > clock::now() {
+            return Err(io::Error::other("its queue is said to have been empty in the future"));
+        }
+        setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
         Self::with(fd, Dating::new(emptied, then))
     }
 
@@ -154,6 +158,12 @@ impl Port {
     #[must_use]
     pub fn emptied(&self) -> Instant {
         self.dating.since()
+    }
+
+    /// The offset of the clocks at that moment.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.dating.offset()
     }
 
     /// Waits until there may be something to read. Cancel-safe.
@@ -202,6 +212,9 @@ struct Received {
 }
 
 fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
+    // The kernel starts to stamp a moment after it was asked to; what came before gets the time of
+    // this very call, which is no time of arrival.
+    let called = clock::realtime();
     let mut control = nix::cmsg_space!(TimeSpec);
     let (length, from, stamp, cut) = {
         let mut slices = [IoSliceMut::new(buffer)];
@@ -209,6 +222,7 @@ fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
         let message =
             recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
         let stamp = message.cmsgs().ok().and_then(|mut all| all.find_map(stamp));
+        let stamp = stamp.filter(|&stamp| stamp < called);
         let from = message.address.as_ref().and_then(source);
         (message.bytes, from, stamp, message.flags.contains(MsgFlags::MSG_TRUNC))
     };
@@ -241,7 +255,6 @@ fn source(address: &SockaddrStorage) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
     use fence_kdump_core::{ByteOrder, encode};
     use std::net::UdpSocket;
     use std::time::Duration;

@@ -11,7 +11,8 @@ const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
 const LIMIT: Duration = Duration::from_secs(20);
 
 const HOSTS: &str = "127.0.0.1 localhost\n\
-    127.0.0.11 a\n127.0.1.11 a\n::1 a6\n127.0.0.12 b\n127.0.1.11 alias\n";
+    127.0.0.11 a\n127.0.1.11 a\n::1 a6\n127.0.0.12 b\n127.0.1.11 alias\n\
+    127.0.0.11 a.full full.a\n";
 
 /// Asks with the lines `stdin`; the node speaks from `from` all the time.
 fn asked(stdin: &str, from: &str) -> Output {
@@ -32,7 +33,7 @@ fn asked(stdin: &str, from: &str) -> Output {
 }
 
 /// What is asked, who speaks, whether that is an answer, and what is said.
-const CASES: [(&str, &str, bool, &str); 17] = [
+const CASES: [(&str, &str, bool, &str); 20] = [
     ("nodename=a", "127.0.0.11", true, "a (127.0.0.11) is in its crash kernel"),
     ("nodename=a", "127.0.1.11", true, ""),
     ("nodename=a", "127.0.0.12", false, "messages of other nodes (127.0.0.12:"),
@@ -46,12 +47,11 @@ const CASES: [(&str, &str, bool, &str); 17] = [
     ("nodename=a\nport=b", "127.0.0.11", false, "pcmk_host_map=\"b:a\""),
     ("nodename=a\nport=b", "127.0.0.12", true, "looks like another node"),
     ("nodename=n4\nport=127.0.0.4", "127.0.0.4", true, ""),
-    (
-        "nodename=a\nport=nosuch.invalid",
-        "127.0.0.11",
-        true,
-        "restrict the device with pcmk_host_list",
-    ),
+    // A name that resolves is no answer for one that does not; an address was meant.
+    ("nodename=a\nport=nosuch.invalid", "127.0.0.11", false, "pcmk_host_map"),
+    ("nodename=127.0.0.11\nport=nosuch.invalid", "127.0.0.11", true, "pcmk_host_map"),
+    ("nodename=a.full\nport=a.full.invalid", "127.0.0.11", false, "pcmk_host_map"),
+    ("nodename=full.a\nport=full", "127.0.0.11", true, ""),
     ("nodename=a\nfamily=ipv6", "127.0.0.11", false, "no IPv6 address, and only those count"),
     ("nodename=::ffff:127.0.0.11", "127.0.0.11", true, ""),
     ("nodename=fe80::1", "127.0.0.11", false, "as in fe80::1%eth0"),
@@ -122,6 +122,9 @@ fn a_target_that_is_found_late_is_not_mistaken() {
         .spawn();
     agent.wait_bound(PORT);
     agent.wait_stderr_line("b.invalid: ", LIMIT);
+    net.send("127.0.0.11", "127.0.0.1:7410", &LITTLE);
+    thread::sleep(Duration::from_millis(300));
+    assert!(agent.is_running(), "a's message says nothing about b");
     fs::write(&hosts, "127.0.0.11 a\n127.0.0.12 b.invalid\n").expect("our own file");
     agent.wait_stderr_line("looks like another node", LIMIT);
     net.send("127.0.0.11", "127.0.0.1:7410", &LITTLE);

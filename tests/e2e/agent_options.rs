@@ -175,6 +175,7 @@ fn usage_goes_to_standard_output_and_errors_are_one_line() {
     }
     for (line, said) in [
         ("-t 5m", "timeout: '5m' is not a number of seconds from 1 to 2147483647"),
+        ("-n 127.0.0.1 --port 7410", "port: '7410' names no node; the UDP port is --ipport"),
         ("-o Reboot", "action: 'reboot' is not possible"),
         ("-o off", "off: nodename or port is needed"),
         ("-o list", "list: no nodename is configured"),

@@ -70,8 +70,8 @@ impl Tally {
                 .map(|(count, kind)| format!("{count} {kind}"))
                 .collect();
             parts.push(format!(
-                "{} that were no messages ({}; {} of them from the node)",
-                datagrams(counters.refused()),
+                "{} refused ({}; {} of them from the node)",
+                counted(counters.refused(), "datagram"),
                 kinds.join(", "),
                 self.from_node
             ));
@@ -86,8 +86,8 @@ impl Tally {
                 who.push(format!("others: {}", self.others));
             }
             parts.push(format!(
-                "{} that were messages of other nodes ({})",
-                datagrams(counters.strangers),
+                "{} of other nodes ({})",
+                counted(counters.strangers, "message"),
                 who.join(", ")
             ));
         }
@@ -95,11 +95,8 @@ impl Tally {
     }
 }
 
-fn datagrams(count: u64) -> String {
-    match count {
-        1 => "1 datagram".to_owned(),
-        count => format!("{count} datagrams"),
-    }
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -122,11 +119,8 @@ mod tests {
             assert!(!tally.stranger(from));
         }
         let told = tally.told().unwrap();
-        assert!(told.starts_with("1 datagram that were no messages (1 empty; 1 of them"), "{told}");
-        assert!(
-            told.contains("40 datagrams that were messages of other nodes (10.0.1.1: 2,"),
-            "{told}"
-        );
+        assert!(told.starts_with("1 datagram refused (1 empty; 1 of them"), "{told}");
+        assert!(told.contains("40 messages of other nodes (10.0.1.1: 2,"), "{told}");
         assert!(told.ends_with("others: 24)"), "{told}");
     }
 }

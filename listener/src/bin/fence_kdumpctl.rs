@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[command(version)]
 struct Options {
     /// The UDP port.
-    #[arg(long, global = true, default_value_t = 7410, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short = 'p', long = "ipport", value_name = "PORT", global = true, default_value_t = fence_kdump_core::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     #[command(subcommand)]
     command: Command,

@@ -15,7 +15,7 @@ struct Options {
     #[arg(long = "node", value_name = "NAME=ADDRESS[,ADDRESS...]")]
     nodes: Vec<Follow>,
     /// The UDP port.
-    #[arg(long, default_value_t = 7410, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short = 'p', long = "ipport", value_name = "PORT", default_value_t = fence_kdump_core::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// Say more: one line for each datagram.
     #[arg(short, long, action = clap::ArgAction::Count)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fence_kdump_core::Instant;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant as Timer, sleep, sleep_until};
+use tokio::time::{Instant as Timer, sleep, sleep_until, timeout};
 
 use super::clients::{Clients, Id, Said};
 use super::packet::{Reply, Request, Status};
@@ -29,6 +29,9 @@ const GATHERING: Duration = Duration::from_millis(200);
 
 /// and at most this long, since some of them may be gone as well.
 const GATHERED: Duration = Duration::from_secs(1);
+
+/// How often a queue that nothing comes to is looked at.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
 const NEWS: usize = 64 * BATCH;
@@ -212,8 +215,10 @@ impl Holder {
     }
 
     fn give_socket(&mut self, id: Id) {
-        let reply =
-            self.port.as_ref().map(|port| Reply::Socket { emptied: port.emptied().as_nanos() });
+        let reply = self.port.as_ref().map(|port| Reply::Socket {
+            emptied: port.emptied().as_nanos(),
+            offset: port.offset(),
+        });
         let socket = self.port.as_ref().map(Port::as_fd).zip(reply.as_ref());
         self.clients.give_socket(id, socket);
     }
@@ -249,6 +254,7 @@ impl Holder {
                 let welcome = Reply::Welcome {
                     pid: std::process::id(),
                     now: clock::now().as_nanos(),
+                    time_namespace: clock::namespace(),
                     listening: self.port.is_some(),
                     served: self.clients.len(),
                 };
@@ -330,8 +336,10 @@ async fn datagrams(port: Option<&Port>, gathering: Option<Gathering>, asking: us
         sleep_until(if asking >= others { from } else { to }).await;
     }
     match port {
+        // Read now and then although nothing came: the moment at which the queue was last seen
+        // empty, and how the clocks stood then, is what datagrams are dated by.
         Some(port) => {
-            if port.readable().await.is_err() {
+            if let Ok(Err(_)) = timeout(IDLE, port.readable()).await {
                 sleep(AGAIN).await;
             }
         }

@@ -53,8 +53,11 @@ pub enum Reply {
     Welcome {
         /// The holder's process.
         pid: u32,
-        /// The holder's CLOCK_MONOTONIC, by which it dates messages, in nanoseconds.
+        /// The holder's CLOCK_BOOTTIME, by which it dates messages, in nanoseconds.
         now: u64,
+        /// Its time namespace, by inode; `None` where the kernel has none.
+        #[serde(default)]
+        time_namespace: Option<u64>,
         /// Whether the holder has the UDP port; if not, it still tries.
         listening: bool,
         /// How many it serves, this one included.
@@ -65,12 +68,16 @@ pub enum Reply {
     Socket {
         /// Everything that anybody may still read from it arrived after this.
         emptied: u64,
+        /// The largest offset of the clocks that is known of since then; without it, everything in
+        /// the queue is as old as can be.
+        #[serde(default = "largest")]
+        offset: i64,
     },
     /// A message was heard.
     Heard {
         /// Where it came from.
         from: Address,
-        /// When it arrived, by CLOCK_MONOTONIC in nanoseconds.
+        /// When it arrived, by CLOCK_BOOTTIME in nanoseconds.
         at: u64,
         /// The message as it was on the wire, in hexadecimal.
         bytes: String,
@@ -91,6 +98,10 @@ pub enum Reply {
     /// Something newer.
     #[serde(other)]
     Unknown,
+}
+
+fn largest() -> i64 {
+    i64::MAX
 }
 
 /// What the holder of a port knows.

@@ -169,12 +169,14 @@ impl Waiter {
         }
         let Received { bytes, gift } = received;
         match serde_json::from_slice(&bytes) {
-            Ok(Reply::Welcome { now, listening, served, pid: _ }) => {
-                self.welcome(now, listening);
+            Ok(Reply::Welcome { now, time_namespace, listening, served, pid: _ }) => {
+                self.welcome(now, time_namespace, listening);
                 self.served(served);
             }
             Ok(Reply::Pong { served }) => self.served(served),
-            Ok(Reply::Socket { emptied }) => self.udp = self.inherit(gift, emptied),
+            Ok(Reply::Socket { emptied, offset }) => {
+                self.udp = self.inherit(gift, emptied, offset);
+            }
             // Nothing counts before it is known that both have one clock.
             Ok(Reply::Heard { from, at, bytes }) if self.welcome => {
                 let received_at = Instant::from_nanos(at);
@@ -186,11 +188,12 @@ impl Waiter {
         }
     }
 
-    fn welcome(&mut self, now: u64, listening: bool) {
+    fn welcome(&mut self, now: u64, time_namespace: Option<u64>, listening: bool) {
         let told = Instant::from_nanos(now);
-        // It was said after the question and before its answer was read; in another time namespace
-        // (`time_namespaces(7)`) it would not be.
-        if told < self.hello_at.now || told > clock::now() {
+        // It was said after the question and before its answer was read. In another time namespace
+        // (`time_namespaces(7)`) it might not be, but one that is little ahead would go unnoticed.
+        let plausible = told >= self.hello_at.now && told <= clock::now();
+        if !plausible || time_namespace != clock::namespace() {
             self.told.push_back(Told::OtherClock);
             return;
         }
@@ -217,12 +220,15 @@ impl Waiter {
         }
     }
 
-    fn inherit(&self, gift: Option<OwnedFd>, emptied: u64) -> Option<Inherited> {
+    fn inherit(&self, gift: Option<OwnedFd>, emptied: u64, offset: i64) -> Option<Inherited> {
         let now = Reading::take();
         Some(Inherited {
             fd: gift?,
             emptied: Instant::from_nanos(emptied),
-            then: Reading { now: now.now, offset: now.offset.max(self.hello_at.offset) },
+            then: Reading {
+                now: now.now,
+                offset: offset.max(now.offset).max(self.hello_at.offset),
+            },
             served: self.served,
         })
     }
@@ -247,7 +253,8 @@ mod tests {
     }
 
     fn welcome(now: u64) -> Reply {
-        Reply::Welcome { pid: 1, now, listening: true, served: 1 }
+        let time_namespace = clock::namespace();
+        Reply::Welcome { pid: 1, now, time_namespace, listening: true, served: 1 }
     }
 
     fn heard(at: u64) -> Reply {
@@ -263,6 +270,11 @@ mod tests {
             say(&holder, &welcome(wrong));
             assert!(matches!(waiter.next().await, Told::OtherClock), "{wrong}");
         }
+        let (mut waiter, holder) = pair();
+        let now = clock::now().as_nanos();
+        let time_namespace = Some(1);
+        say(&holder, &Reply::Welcome { pid: 1, now, time_namespace, listening: true, served: 1 });
+        assert!(matches!(waiter.next().await, Told::OtherClock), "another namespace");
     }
 
     #[tokio::test]

@@ -91,6 +91,10 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Asked {
     let line = std::iter::once(OsString::from("fence_kdump")).chain(words);
     match command().try_get_matches_from(line) {
         Ok(matches) => match settings(&matches) {
+            // A person who means the UDP port; from Pacemaker, `port` may be any word.
+            Ok(Settings { port: Some(port), .. }) if port.bytes().all(|b| b.is_ascii_digit()) => {
+                Asked::Wrong(format!("port: '{port}' names no node; the UDP port is --ipport"))
+            }
             Ok(settings) => Asked::Run(settings),
             Err(error) => Asked::Wrong(error.to_string()),
         },
