@@ -66,19 +66,21 @@ impl Socket {
     /// # Errors
     /// The kernel's, as `EAFNOSUPPORT` where IPv6 is switched off.
     pub fn new(like: &Address) -> Result<Self, Errno> {
-        const F_DUPFD_CLOEXEC: usize = 1030;
         const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
-        // SAFETY: takes numbers and nothing else.
-        let mut descriptor = answer(unsafe {
-            call3(number::SOCKET, usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0)
-        })?;
-        // A process that was started with standard error closed gets its number for the next
-        // descriptor; what is meant for a person would go to the network. The number stays taken.
-        if descriptor <= 2 {
+        loop {
             // SAFETY: takes numbers and nothing else.
-            descriptor = answer(unsafe { call3(number::FCNTL, descriptor, F_DUPFD_CLOEXEC, 3) })?;
+            let descriptor = answer(unsafe {
+                call3(number::SOCKET, usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0)
+            })? as i32;
+            // A process that was started with standard error closed gets its number for the next
+            // descriptor; what is meant for a person would go to the network. A socket that is
+            // used for nothing keeps the number taken.
+            if descriptor > 2
+                && let Some(descriptor) = NonZero::new(descriptor)
+            {
+                return Ok(Self(descriptor));
+            }
         }
-        NonZero::new(descriptor as i32).map(Self).ok_or(Errno::EINTR)
     }
 
     fn number(&self) -> usize {
