@@ -117,6 +117,7 @@ const ERRORS: &[u8] = b"\x01not permitted (packet filter?)
 \x0dnot permitted
 \x13no such interface
 \x61no such address family
+\x63the address is not available yet
 \x64the interface is down
 \x65the network is unreachable
 \x69no buffer left
@@ -194,6 +195,12 @@ mod tests {
                 line.error(Errno::new(4095));
             }),
             "error 4095"
+        );
+        assert_eq!(
+            said(|line| {
+                line.error(Errno::new(99));
+            }),
+            "the address is not available yet"
         );
     }
 
