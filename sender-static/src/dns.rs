@@ -76,6 +76,8 @@ fn put(query: &mut Query, bytes: &[u8]) -> Option<()> {
 pub enum Meaning {
     /// These are the addresses, or there are none of this kind.
     Final,
+    /// These are some of the addresses, or none of them.
+    CutShort,
     /// This server could not or would not say: another one may.
     Unhelpful,
 }
@@ -100,12 +102,14 @@ pub fn reply<'p>(packet: &'p [u8], query: &Query, kind: Kind) -> Option<(Meaning
     if response & 0x80 == 0 || [q_high, q_low] != [0, 1] || !same(rest.take(asked.len())?, asked) {
         return None;
     }
+    let addresses = Addresses { kind, records: rest, left: u16::from_be_bytes([a_high, a_low]) };
     // RFC 1035, 4.1.1: no error, and no such name (3), are knowledge; the others are not.
     let meaning = match code & 0xf {
+        0 if response & 2 != 0 => Meaning::CutShort,
         0 | 3 => Meaning::Final,
         _ => Meaning::Unhelpful,
     };
-    Some((meaning, Addresses { kind, records: rest, left: u16::from_be_bytes([a_high, a_low]) }))
+    Some((meaning, addresses))
 }
 
 /// The addresses in an answer.
@@ -305,10 +309,12 @@ mod tests {
         for (flags, meaning) in [
             (0x8180, Meaning::Final),
             (0x8183, Meaning::Final),
-            (0x8380, Meaning::Final),
+            (0x8580, Meaning::Final),
             (0x8182, Meaning::Unhelpful),
             (0x8185, Meaning::Unhelpful),
             (0x8181, Meaning::Unhelpful),
+            (0x8380, Meaning::CutShort),
+            (0x8383, Meaning::Final),
         ] {
             let packet = answer(&query, flags, &[]);
             assert_eq!(reply(&packet, &query, Kind::A).unwrap().0, meaning, "{flags:x}");

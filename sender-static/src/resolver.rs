@@ -154,12 +154,15 @@ impl Resolver {
             let Some((meaning, addresses)) = dns::reply(datagram, &self.query, kind) else {
                 continue;
             };
+            let mut known = meaning == Meaning::Final;
             if addresses.any() {
                 lookup.found(server);
+                known |= meaning == Meaning::CutShort;
             }
-            match meaning {
-                Meaning::Final => lookup.answered(server, kind),
-                Meaning::Unhelpful => lookup.refused(server, kind),
+            if known {
+                lookup.answered(server, kind);
+            } else {
+                lookup.refused(server, kind);
             }
             return Some(addresses);
         }
@@ -170,5 +173,31 @@ impl Resolver {
 impl Default for Resolver {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Family;
+
+    /// What is left of an answer that was cut short is used, and asked for again when it is nothing.
+    #[test]
+    fn an_answer_that_was_cut_short() {
+        let mut resolver = Resolver::new();
+        let mut lookup = Lookup::new(7, Family::V4);
+        lookup.asked(0, Kind::A);
+        resolver.build(b"node1", &lookup, Kind::A).unwrap();
+        let mut packet = resolver.query.to_vec();
+        packet[2..4].copy_from_slice(&[0x83, 0x80]);
+        let addresses = resolver.read(0, &packet, b"node1", &mut lookup).unwrap();
+        assert_eq!(addresses.count(), 0);
+        assert!(lookup.open(0, Kind::A) && !lookup.expects(0, Kind::A));
+        lookup.asked(0, Kind::A);
+        packet[7] = 1;
+        packet.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 1]);
+        let addresses = resolver.read(0, &packet, b"node1", &mut lookup).unwrap();
+        assert_eq!(addresses.count(), 1);
+        assert!(lookup.complete());
     }
 }
