@@ -76,6 +76,8 @@ pub struct Lookup {
     /// Which form of the name is asked for, see [`domain`].
     pub candidate: u8,
     attempt: u32,
+    /// Whether any server has said anything.
+    pub heard: bool,
     waiting: Bits,
     answered: Bits,
     unwanted: Bits,
@@ -91,6 +93,7 @@ impl Lookup {
             id,
             candidate: 0,
             attempt: 0,
+            heard: false,
             waiting: Bits::NONE,
             answered: Bits::without(family),
             unwanted: Bits::without(family),
@@ -157,7 +160,9 @@ impl Lookup {
             self.attempt = self.attempt.saturating_add(1);
             return Step::Ask;
         }
-        if self.helpful != Bits::NONE || self.candidate == u8::MAX {
+        // In silence the other forms are no better, and each would keep what resolv.conf(5) and
+        // hosts(5) say by then from being seen for as long again.
+        if self.helpful != Bits::NONE || self.candidate == u8::MAX || !self.heard {
             return Step::Over;
         }
         self.candidate = self.candidate.wrapping_add(1);
@@ -275,6 +280,7 @@ mod tests {
     #[test]
     fn no_from_all_goes_on_to_the_next_form_at_once() {
         let mut lookup = begun(Family::Auto);
+        lookup.heard = true;
         for server in 0..2 {
             Kind::BOTH.iter().for_each(|kind| lookup.answered(server, *kind));
         }
@@ -283,22 +289,32 @@ mod tests {
         assert!(lookup.open(0, Kind::A), "the other form is another question");
     }
 
+    /// Lets nobody say anything until the form of the name changes or the lookup is over: when it
+    /// was asked, when that was, and whether it is over.
+    fn in_silence(lookup: &mut Lookup) -> (Vec<u64>, u64, bool) {
+        let (mut asked, mut now) = (vec![0], 0);
+        loop {
+            match lookup.step(Millis(now), &settings()) {
+                Step::Wait(Millis(until)) => now = until,
+                Step::Ask if lookup.candidate > 0 => return (asked, now, false),
+                Step::Ask => {
+                    asked.push(now);
+                    ask(lookup, now);
+                }
+                Step::Over => return (asked, now, true),
+            }
+        }
+    }
+
     #[test]
     fn silence_is_asked_again_and_then_given_up() {
         let mut lookup = begun(Family::Auto);
-        let mut asked = vec![0];
-        let mut now = 0;
-        while lookup.candidate == 0 {
-            match lookup.step(Millis(now), &settings()) {
-                Step::Wait(Millis(until)) => now = until,
-                Step::Ask => {
-                    asked.push(now);
-                    ask(&mut lookup, now);
-                }
-                Step::Over => unreachable!(),
-            }
-        }
-        assert_eq!(asked, [0, 1000, 6000, 11_000], "the last one is the next form of the name");
+        assert_eq!(in_silence(&mut lookup), (vec![0, 1000, 6000], 11_000, true));
+        let mut lookup = begun(Family::Auto);
+        lookup.heard = true;
+        lookup.refused(0, Kind::A);
+        let (asked, until, over) = in_silence(&mut lookup);
+        assert_eq!((asked.len(), until, over), (3, 11_000, false), "the next form of the name");
     }
 
     #[test]

@@ -154,6 +154,7 @@ impl Resolver {
             let Some((meaning, addresses)) = dns::reply(datagram, &self.query, kind) else {
                 continue;
             };
+            lookup.heard = true;
             let mut known = meaning == Meaning::Final;
             if addresses.any() {
                 lookup.found(server);

@@ -222,6 +222,47 @@ fn files_are_read_again_while_a_name_has_no_address() {
     assert!(hears(&second, LIMIT) < Duration::from_millis(2500));
 }
 
+/// A DNS server that says nothing keeps no correction of the files from being seen for longer than
+/// one form of the name takes, 11 s, however many forms there are.
+#[test]
+fn files_are_read_again_after_silence() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for (place, file) in ["hosts", "resolv.conf"].into_iter().enumerate() {
+            let folder = folder.path().join(place.to_string());
+            scope.spawn(move || {
+                std::fs::create_dir(&folder).unwrap();
+                let (hosts, resolver) = (folder.join("hosts"), folder.join("resolv.conf"));
+                let search = "search a.example b.example c.example\n";
+                std::fs::write(&hosts, "").unwrap();
+                std::fs::write(&resolver, format!("nameserver 127.0.0.54\n{search}")).unwrap();
+                let net = Netns::new();
+                let mute = net.udp("127.0.0.54:53");
+                let node = Entry::with(&["127.0.0.2"]);
+                let _server = Server::new(&net, "127.0.0.53:53", &[("node1.c.example", node)]);
+                let heard = net.udp("127.0.0.2:7410");
+                let run = Run::new(programs::ours("fence_kdump_send")).arg("node1").inside(&net);
+                let run = run.bind(&hosts, "/etc/hosts").bind(&resolver, "/etc/resolv.conf");
+                let _sender = run.spawn();
+                mute.set_read_timeout(Some(LIMIT)).unwrap();
+                assert!(mute.recv(&mut [0; 600]).is_ok(), "a question");
+                std::thread::sleep(Duration::from_secs(2));
+                if place == 0 {
+                    std::fs::write(&hosts, "127.0.0.2 node1\n").unwrap();
+                } else {
+                    let text = format!("nameserver 127.0.0.53\n{search}");
+                    std::fs::write(&resolver, text).unwrap();
+                }
+                let after = hears(&heard, Duration::from_secs(30));
+                assert!(after < Duration::from_secs(12), "{file}: {after:?}");
+            });
+        }
+    });
+}
+
 /// A name with one family answered and the other one not: what is known is told at once.
 #[test]
 fn half_an_answer_is_used_at_once() {
