@@ -174,6 +174,8 @@ fn an_unanswered_question_is_repeated_soon() {
     let _sender = sender(&net, HOSTS, "nameserver 127.0.0.53\n", &["node1"]).spawn();
     let after = hears(&heard, LIMIT);
     assert!(after > Duration::from_millis(900) && after < Duration::from_millis(1700), "{after:?}");
+    // The answer about one family is used before the server comes to the other question.
+    hears(&heard, LIMIT);
     assert_eq!(server.asked(), 4);
 }
 
