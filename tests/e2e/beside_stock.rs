@@ -4,6 +4,7 @@
 
 use fence_kdump_tests::datagram::{BIG, LITTLE, PORT};
 use fence_kdump_tests::{Cluster, Need, Netns, Run, programs, requires};
+use rustix::process::Signal;
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -161,6 +162,16 @@ fn agents_beside_each_other() {
         let served = second.wait_for(LIMIT).code == Some(0);
         let _ = first.kill();
         served
+    });
+    row("a message after the timeout, to a stopped agent", agents(), [0, 1], |agent| {
+        let net = Netns::new();
+        let agent = Run::new(agent).args(["-n", "127.0.0.11", "-t", "2"]).inside(&net).spawn();
+        agent.wait_bound(PORT);
+        agent.signal(Signal::STOP);
+        std::thread::sleep(Duration::from_secs(3));
+        net.send("127.0.0.11", "127.0.0.1:7410", &LITTLE);
+        agent.signal(Signal::CONT);
+        agent.wait_for(LIMIT).code.expect("no signal")
     });
     let monitor = |cmdline: &str, loaded: &str| {
         let (cmdline, loaded) = (cmdline.to_owned(), loaded.to_owned());
