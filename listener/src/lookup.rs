@@ -71,7 +71,7 @@ fn readable(error: &std::io::Error) -> String {
 
 /// Whether `name` is an address, so that looking it up takes no time and always tells the same. One
 /// with a zone is not: its interface may appear later.
-fn is_number(name: &str) -> bool {
+fn is_found_at_once(name: &str) -> bool {
     name.parse::<IpAddr>().is_ok()
 }
 
@@ -90,7 +90,7 @@ pub fn start(names: Vec<String>, family: Family) -> mpsc::UnboundedReceiver<Foun
     let now = Instant::now();
     let mut queue = VecDeque::new();
     for name in names {
-        if is_number(&name) {
+        if is_found_at_once(&name) {
             drop(sender.send(look_up(&name, family)));
         } else {
             queue.push_back((now, name));
