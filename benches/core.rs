@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use fence_kdump_core::{
-    ByteOrder, Instant, NodeId, Question, Slot, Tracker, decode, encode, session::SILENCE,
+    ByteOrder, Instant, NodeId, Proof, Question, Slot, Tracker, decode, encode, session::SILENCE,
 };
 
 fn codec(c: &mut Criterion) {
@@ -33,7 +33,8 @@ fn tracker(c: &mut Criterion) {
                 turn = turn.wrapping_add(7_919);
                 now = now.saturating_add(Duration::from_micros(10));
                 let node = NodeId(turn % nodes);
-                let outcome = tracker.handle(now, black_box(&message), |_| Some(node));
+                let outcome =
+                    tracker.handle(now, black_box(&message), |_| Ok((node, Proof::Plain)));
                 (outcome, tracker.poll(now))
             });
         });

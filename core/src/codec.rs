@@ -2,8 +2,10 @@
 
 use core::fmt;
 
-use crate::message::{ByteOrder, Message};
-use crate::wire::{MAGIC, MESSAGE_LEN, VERSION};
+use crate::auth::Key;
+use crate::extension;
+use crate::message::{ByteOrder, Datagram, Extension, Message};
+use crate::wire::{DATAGRAM_MAX, HMAC_SHA_256, MAGIC, MARK, MESSAGE_LEN, VERSION};
 
 /// Why a byte string is no message. One variant per cause that a person can act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,11 +28,81 @@ pub enum DecodeError {
         /// The version, read in the byte order that the magic number showed.
         version: u32,
     },
-    /// A version 1 message is followed by bytes that are no valid extension.
+    /// A version 1 message is followed by bytes that are no extension.
     TrailingBytes {
         /// How many bytes follow the first eight.
         extra: usize,
     },
+    /// More bytes than any message has.
+    TooLong {
+        /// How many bytes there were.
+        len: usize,
+    },
+    /// A field comes after the MAC, which does not cover it.
+    MacNotLast {
+        /// Its type.
+        kind: u8,
+    },
+    /// A field is longer than what is left of the datagram.
+    FieldCutOff {
+        /// Its type.
+        kind: u8,
+    },
+    /// A second field of one type.
+    RepeatedField {
+        /// Its type.
+        kind: u8,
+    },
+    /// A field that must be understood and is not.
+    UnknownCriticalField {
+        /// Its type: 128 to 255.
+        kind: u8,
+    },
+    /// A field that has another length than its type demands.
+    WrongFieldLength {
+        /// Its type.
+        kind: u8,
+        /// How many bytes its value has.
+        len: usize,
+    },
+    /// A node name with characters that no name has.
+    BadNodeName,
+    /// An authentication code of an algorithm that this code does not know.
+    UnknownAlgorithm {
+        /// Its number.
+        algorithm: u8,
+    },
+    /// A MAC without a field that each signed message has.
+    MissingField {
+        /// The field's type.
+        kind: u8,
+    },
+}
+
+impl DecodeError {
+    /// How many causes there are.
+    pub const COUNT: usize = 14;
+
+    /// Its place among the causes, 0 to 13, and what PROTOCOL.md §7 calls it.
+    #[must_use]
+    pub const fn cause(self) -> (usize, &'static str) {
+        match self {
+            Self::Empty => (0, "empty"),
+            Self::Truncated { .. } => (1, "truncated"),
+            Self::BadMagic { .. } => (2, "bad magic"),
+            Self::UnsupportedVersion { .. } => (3, "unsupported version"),
+            Self::TrailingBytes { .. } => (4, "trailing bytes"),
+            Self::TooLong { .. } => (5, "too long"),
+            Self::MacNotLast { .. } => (6, "MAC not last"),
+            Self::FieldCutOff { .. } => (7, "field cut off"),
+            Self::RepeatedField { .. } => (8, "repeated field"),
+            Self::UnknownCriticalField { .. } => (9, "unknown critical field"),
+            Self::WrongFieldLength { .. } => (10, "wrong field length"),
+            Self::BadNodeName => (11, "bad node name"),
+            Self::UnknownAlgorithm { .. } => (12, "unknown algorithm"),
+            Self::MissingField { .. } => (13, "missing field"),
+        }
+    }
 }
 
 impl fmt::Display for DecodeError {
@@ -46,14 +118,57 @@ impl fmt::Display for DecodeError {
             Self::UnsupportedVersion { version } => {
                 write!(f, "unsupported version {version}, known is {VERSION}")
             }
-            Self::TrailingBytes { extra } => {
-                write!(f, "{extra} bytes after the message that are no valid extension")
+            Self::TooLong { len } => {
+                write!(f, "too long: {len} bytes, a message has at most {DATAGRAM_MAX}")
             }
+            Self::TrailingBytes { extra } => {
+                write!(f, "{extra} bytes after the message that are no extension")
+            }
+            Self::MacNotLast { kind } => write!(f, "field {kind:#04x} after the MAC"),
+            Self::FieldCutOff { kind } => write!(f, "field {kind:#04x} is cut off"),
+            Self::RepeatedField { kind } => write!(f, "field {kind:#04x} comes twice"),
+            Self::UnknownCriticalField { kind } => {
+                write!(f, "field {kind:#04x} is critical and not known")
+            }
+            Self::WrongFieldLength { kind, len } => {
+                write!(f, "field {kind:#04x} cannot have {len} bytes")
+            }
+            Self::BadNodeName => write!(f, "the node name has characters other than '!' to '~'"),
+            Self::UnknownAlgorithm { algorithm } => {
+                write!(f, "MAC of unknown algorithm {algorithm}, known is {HMAC_SHA_256}")
+            }
+            Self::MissingField { kind } => write!(f, "signed, but without field {kind:#04x}"),
         }
     }
 }
 
 impl core::error::Error for DecodeError {}
+
+/// Why something cannot be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The node name is empty, longer than 253 characters, or has others than `!` to `~`.
+    BadNodeName,
+    /// A field is missing that each signed message has.
+    MissingField {
+        /// Its type.
+        kind: u8,
+    },
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::BadNodeName => write!(f, "a node name has 1 to 253 characters, '!' to '~'"),
+            Self::MissingField { kind } => {
+                write!(f, "a signed message cannot be without field {kind:#04x}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for EncodeError {}
 
 /// The plain version 1 message in the byte order of the sender (PROTOCOL.md §3).
 ///
@@ -67,19 +182,49 @@ pub const fn encode(byte_order: ByteOrder) -> [u8; MESSAGE_LEN] {
     [m0, m1, m2, m3, v0, v1, v2, v3]
 }
 
-/// Reads one whole datagram (PROTOCOL.md §4).
+/// A message with an extension that nothing proves (PROTOCOL.md §4). What `datagram` held is gone.
+///
+/// # Errors
+/// [`EncodeError::BadNodeName`].
+pub fn encode_extended(
+    byte_order: ByteOrder,
+    extension: &Extension<'_>,
+    datagram: &mut Datagram,
+) -> Result<(), EncodeError> {
+    extension::write(byte_order, extension, datagram)
+}
+
+/// A signed message (PROTOCOL.md §6); `key` is that of the node which the extension names. What
+/// `datagram` held is gone.
+///
+/// # Errors
+/// When the extension lacks what a signed message must have, or its node name cannot be one.
+pub fn sign(
+    byte_order: ByteOrder,
+    extension: &Extension<'_>,
+    key: &Key,
+    datagram: &mut Datagram,
+) -> Result<(), EncodeError> {
+    extension::missing(extension).map_or(Ok(()), |kind| Err(EncodeError::MissingField { kind }))?;
+    extension::write(byte_order, extension, datagram)?;
+    extension::seal(key, datagram);
+    Ok(())
+}
+
+/// Reads one whole datagram (PROTOCOL.md §7).
 ///
 /// The datagram must be whole: a caller that cut it to a buffer would turn a refused message into
-/// an accepted one.
+/// an accepted one. A MAC is not verified here: see [`Message::signed`].
 ///
 /// # Errors
 ///
-/// One [`DecodeError`] variant per cause, tested in the order in which they are declared.
-pub const fn decode(datagram: &[u8]) -> Result<Message, DecodeError> {
+/// One [`DecodeError`] variant per cause, tested in the order in which PROTOCOL.md §7 has them.
+#[inline]
+pub fn decode(datagram: &[u8]) -> Result<Message<'_>, DecodeError> {
     let Some((&[m0, m1, m2, m3], rest)) = datagram.split_first_chunk() else {
         return Err(too_short(datagram.len()));
     };
-    let Some((&[v0, v1, v2, v3], extension)) = rest.split_first_chunk() else {
+    let Some((&[v0, v1, v2, v3], rest)) = rest.split_first_chunk() else {
         return Err(too_short(datagram.len()));
     };
     // The magic number differs from its mirror image, so it alone tells the byte order.
@@ -91,11 +236,17 @@ pub const fn decode(datagram: &[u8]) -> Result<Message, DecodeError> {
     if version != VERSION {
         return Err(DecodeError::UnsupportedVersion { version });
     }
-    // Version 1 has no registered extension yet: every byte more is one that nobody vouches for.
-    if !extension.is_empty() {
-        return Err(DecodeError::TrailingBytes { extra: extension.len() });
+    if rest.is_empty() {
+        return Ok(Message::v1(byte_order));
     }
-    Ok(Message::v1(byte_order))
+    let Some(fields) = rest.strip_prefix(&MARK) else {
+        return Err(DecodeError::TrailingBytes { extra: rest.len() });
+    };
+    if datagram.len() > DATAGRAM_MAX {
+        return Err(DecodeError::TooLong { len: datagram.len() });
+    }
+    let (extension, mac) = extension::read(datagram, fields)?;
+    Ok(Message { byte_order, extension: Some(extension), mac })
 }
 
 const MAGIC_SWAPPED: u32 = MAGIC.swap_bytes();
@@ -120,7 +271,11 @@ mod tests {
         assert_eq!(said(&bytes), "unsupported version 2, known is 1");
         let mut bytes = encode(ByteOrder::Little).to_vec();
         bytes.push(0);
-        assert_eq!(said(&bytes), "1 bytes after the message that are no valid extension");
+        assert_eq!(said(&bytes), "1 bytes after the message that are no extension");
+        bytes.truncate(8);
+        bytes.extend_from_slice(&MARK);
+        bytes.resize(509, 0);
+        assert_eq!(said(&bytes), "too long: 509 bytes, a message has at most 508");
     }
 
     #[test]

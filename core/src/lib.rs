@@ -9,6 +9,10 @@
 //! | [`wire`] | where the bytes are |
 //! | [`message`] | what can be said |
 //! | [`codec`] | bytes ⇄ message |
+//! | [`auth`] | keys and authentication codes |
+//! | [`challenge`] | proof of life |
+//! | [`replay`] | what is remembered of a crash |
+//! | [`policy`] | what a node's messages must prove |
 //! | [`session`] | one node's dump, as a state machine |
 //! | [`tracker`] | all nodes' sessions, over storage that the caller owns |
 //! | [`verdict`] | the one safety decision |
@@ -19,7 +23,8 @@
 //! ```
 //! use core::time::Duration;
 //! use fence_kdump_core::{
-//!     ByteOrder, Event, Instant, NodeId, Outcome, Question, Slot, Tracker, Verdict, encode, session,
+//!     ByteOrder, Event, Instant, NodeId, Outcome, Proof, Question, Slot, Tracker, Verdict, encode,
+//!     session,
 //! };
 //!
 //! // Storage is the caller's: an array in a microcontroller, a boxed slice of a million elsewhere.
@@ -29,7 +34,7 @@
 //! let heard = asked.saturating_add(Duration::from_secs(4));
 //!
 //! let datagram = encode(ByteOrder::NATIVE);
-//! let outcome = tracker.handle(heard, &datagram, |_message| Some(node));
+//! let outcome = tracker.handle(heard, &datagram, |_message| Ok((node, Proof::Plain)));
 //! assert_eq!(outcome, Outcome::Heard { node, event: Event::Started });
 //!
 //! let question = Question { not_before: asked, now: heard };
@@ -52,18 +57,29 @@
 #[cfg(feature = "arbitrary")]
 extern crate std;
 
+pub mod auth;
+pub mod challenge;
 pub mod codec;
+mod extension;
 pub mod message;
+pub mod policy;
 #[cfg(any(test, feature = "properties"))]
 pub mod properties;
+pub mod replay;
 pub mod session;
 pub mod time;
 pub mod tracker;
 pub mod verdict;
 pub mod wire;
 
-pub use codec::{DecodeError, decode, encode};
-pub use message::{ByteOrder, Message};
+pub use auth::{Key, Signed};
+pub use challenge::{Challenge, Challenger, FRESH};
+pub use codec::{DecodeError, EncodeError, decode, encode, encode_extended, sign};
+pub use message::{
+    ByteOrder, CrashId, Datagram, Extension, KeyId, Message, Nonce, Phase, Progress, Report,
+};
+pub use policy::{Disbelief, Policy, Proof};
+pub use replay::Crash;
 pub use session::{Event, Session, State};
 pub use time::Instant;
 pub use tracker::{Counters, NodeId, Outcome, Slot, Tracker};

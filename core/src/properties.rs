@@ -6,8 +6,10 @@
 
 use core::time::Duration;
 
-use crate::codec::{DecodeError, decode, encode};
-use crate::message::ByteOrder;
+use crate::auth::Key;
+use crate::codec::{DecodeError, decode, encode, encode_extended, sign};
+use crate::message::{ByteOrder, Datagram, Extension, Message};
+use crate::policy::Proof;
 use crate::session::{Event, SILENCE};
 use crate::time::Instant;
 use crate::tracker::{NodeId, Outcome, Slot, Tracker};
@@ -19,8 +21,9 @@ const MESSAGES: [(ByteOrder, [u8; 8]); 2] = [
     (ByteOrder::Big, [0x1b, 0x30, 0x2a, 0x40, 0x00, 0x00, 0x00, 0x01]),
 ];
 
-/// Every byte string is one of the two messages or has exactly one cause of refusal; what was
-/// decoded encodes to the bytes that it was decoded from.
+/// Every byte string is a message or has exactly one cause of refusal. A plain message encodes to the
+/// bytes that it was decoded from; one with an extension says the same when it is written anew and read
+/// again.
 pub fn decoding(bytes: &[u8]) {
     let known = |len: usize| {
         MESSAGES.iter().any(|(_, message)| {
@@ -29,8 +32,12 @@ pub fn decoding(bytes: &[u8]) {
     };
     match decode(bytes) {
         Ok(message) => {
-            assert_eq!(bytes, encode(message.byte_order));
+            assert!(bytes.starts_with(&encode(message.byte_order)));
             assert!(MESSAGES.contains(&(message.byte_order, encode(message.byte_order))));
+            match message.extension {
+                None => assert_eq!(bytes.len(), 8),
+                Some(extension) => rewriting(bytes, &message, &extension),
+            }
         }
         Err(DecodeError::Empty) => assert!(bytes.is_empty()),
         Err(DecodeError::Truncated { len }) => {
@@ -44,7 +51,55 @@ pub fn decoding(bytes: &[u8]) {
         }
         Err(DecodeError::TrailingBytes { extra }) => {
             assert!(extra > 0 && bytes.len().checked_sub(8) == Some(extra) && known(8));
+            assert!(bytes.get(8..12) != Some(b"KDX1"));
         }
+        Err(DecodeError::TooLong { len }) => assert!(len == bytes.len() && len > 508),
+        Err(_) => {
+            assert!(known(8) && bytes.get(8..12) == Some(b"KDX1"));
+            assert!((14..=508).contains(&bytes.len()) || bytes.len() == 13);
+        }
+    }
+}
+
+fn rewriting(bytes: &[u8], message: &Message<'_>, extension: &Extension<'_>) {
+    assert!((12..=508).contains(&bytes.len()));
+    let key = Key::from_bytes(&[0x5a; 32]);
+    let mut anew = Datagram::new();
+    assert_eq!(encode_extended(message.byte_order, extension, &mut anew), Ok(()));
+    let unsigned = decode(&anew).map(|message| (message.extension, message.signed()));
+    assert_eq!(unsigned, Ok((Some(*extension), None)));
+    let signed = sign(message.byte_order, extension, &key, &mut anew);
+    assert!(message.signed().is_none() || signed.is_ok(), "a signed message has all it needs");
+    if signed.is_ok() {
+        let Ok(again) = decode(&anew) else { panic!("{anew:?} is no message") };
+        assert_eq!(again.extension, Some(*extension));
+        assert!(again.signed().is_some_and(|signed| signed.verify(&key)));
+    }
+    if let Some(signed) = message.signed() {
+        assert!(!signed.verify(&key), "nobody guesses a MAC");
+    }
+}
+
+/// A signed message is refused or disbelieved as soon as a bit of it is flipped, or it is cut or longer.
+pub fn signing(extension: &Extension<'_>, order: ByteOrder, bit: usize, len: usize) {
+    let key = Key::from_bytes(&[0xa5; 32]);
+    let mut datagram = Datagram::new();
+    if sign(order, extension, &key, &mut datagram).is_err() {
+        return;
+    }
+    let is_true = |bytes: &[u8]| {
+        decode(bytes).is_ok_and(|m| m.signed().is_some_and(|signed| signed.verify(&key)))
+    };
+    assert!(is_true(&datagram));
+    let mut flipped = datagram.clone();
+    let (byte, mask) = (bit / 8, 1_u8 << (bit % 8));
+    if let Some(byte) = flipped.get_mut(byte) {
+        *byte ^= mask;
+        assert!(!is_true(&flipped), "bit {bit} of {datagram:?}");
+    }
+    let mut other_length = datagram.clone();
+    if len != datagram.len() && other_length.resize(len, 0).is_ok() {
+        assert!(!is_true(&other_length), "{len} bytes of {datagram:?}");
     }
 }
 
@@ -180,7 +235,7 @@ fn datagram(
     node: u8,
     bytes: &[u8],
 ) {
-    let outcome = tracker.handle(at, bytes, |_| Some(NodeId(node.into())));
+    let outcome = tracker.handle(at, bytes, |_| Ok((NodeId(node.into()), Proof::Plain)));
     let true_message = MESSAGES.iter().any(|(_, message)| bytes == message);
     let model = models.get_mut(usize::from(node)).filter(|_| true_message);
     assert_eq!(matches!(outcome, Outcome::Heard { .. }), model.is_some());

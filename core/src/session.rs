@@ -1,21 +1,22 @@
-//! One node's dump, as a state machine (PROTOCOL.md §5).
+//! One node's dump, as a state machine (PROTOCOL.md §11).
 //!
 //! ```text
 //!              message             message              message
 //!   Unheard ───────────▶ Started ───────────▶ Dumping ◀─────────┐
 //!                          ▲  │ silence          │ │            │
-//!                  message │  ▼                  │ └────────────┘
+//!                  message │  ▼ or said so       │ └────────────┘
 //!                        Finished ◀──────────────┘
-//!                                      silence
+//!                                   silence or said so
 //! ```
 
 use core::time::Duration;
 
-use crate::message::Message;
+use crate::message::{Phase, Progress, Report};
+use crate::policy::Proof;
 use crate::time::Instant;
 
 /// How long a node may be silent before its session has finished: three times the interval at which
-/// senders speak by default, so that two messages may be lost (PROTOCOL.md §5.2).
+/// senders speak by default, so that two messages may be lost (PROTOCOL.md §11.2).
 pub const SILENCE: Duration = Duration::from_secs(30);
 
 /// Where one node's dump stands.
@@ -28,7 +29,8 @@ pub enum State {
     Started,
     /// More than one message was heard.
     Dumping,
-    /// The node spoke and then was silent for too long: it may have rebooted.
+    /// The node spoke and then was silent for too long, or said that its dump is over: it may have
+    /// rebooted.
     Finished,
 }
 
@@ -42,7 +44,9 @@ pub enum Event {
     Dumping,
     /// One more message that changes nothing.
     Heard,
-    /// The node has been silent for too long.
+    /// The node does something else now, and has proven that it says so.
+    Phase(Phase),
+    /// The node has been silent for too long, or has said (and proven that it did) that it is done.
     Finished,
 }
 
@@ -52,20 +56,26 @@ pub enum Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Session {
     state: State,
+    proof: Proof,
+    phase: Option<Phase>,
     messages: u32,
     first: Instant,
     last: Instant,
     deadline: Instant,
+    progress: Progress,
 }
 
 impl Session {
     /// A node of which nothing was heard.
     pub const UNHEARD: Self = Self {
         state: State::Unheard,
+        proof: Proof::Plain,
+        phase: None,
         messages: 0,
         first: Instant::from_nanos(0),
         last: Instant::from_nanos(0),
         deadline: Instant::from_nanos(0),
+        progress: Progress { done: 0, total: 0 },
     };
 
     /// A node of which nothing was heard.
@@ -74,17 +84,23 @@ impl Session {
         Self::UNHEARD
     }
 
-    /// A message of this node arrived at `at`; the session has finished when nothing follows it
-    /// for `silence`: more than the interval at which the node speaks, or it is never believed for
-    /// long. A shorter `silence` than that of an earlier message does not shorten the session.
+    /// A believed message of this node arrived at `at`, and `report` is what counts of it; the session
+    /// has finished when nothing follows it for `silence`: more than the interval at which the node
+    /// speaks, or it is never believed for long.
     ///
     /// A message that arrived after a silence begins a new session, whether or not [`Self::tick`]
     /// was called in between. When one is handed in so late that the session was told to have
-    /// finished, although it had arrived before that, the session goes on after all.
-    pub fn hear(&mut self, at: Instant, _message: &Message, silence: Duration) -> Event {
+    /// finished, although it had arrived before that, the session goes on after all; unless the node
+    /// itself had said that it is over.
+    pub fn hear(&mut self, at: Instant, report: &Report, silence: Duration) -> Event {
+        let is_latest = self.messages == 0 || at >= self.last;
+        if self.has_said_end() && (!is_latest || report.phase.is_some_and(Phase::is_end)) {
+            self.count(at);
+            return Event::Heard;
+        }
         let deadline = at.saturating_add(silence);
         let event = match self.state(at) {
-            State::Finished if at < self.deadline && deadline <= self.deadline => Event::Heard,
+            State::Finished if !is_latest && deadline <= self.deadline => Event::Heard,
             State::Finished if at < self.deadline => {
                 self.state = State::Dumping;
                 Event::Dumping
@@ -99,10 +115,44 @@ impl Session {
             }
             State::Dumping => Event::Heard,
         };
+        self.count(at);
+        if is_latest {
+            self.deadline = deadline;
+            self.heed(report, event)
+        } else {
+            self.deadline = self.deadline.max(deadline);
+            event
+        }
+    }
+
+    fn count(&mut self, at: Instant) {
         self.messages = self.messages.saturating_add(1);
         self.last = self.last.max(at);
-        self.deadline = self.deadline.max(deadline);
-        event
+    }
+
+    /// What the latest message said about itself.
+    fn heed(&mut self, report: &Report, event: Event) -> Event {
+        self.proof = report.proof;
+        if report.proof == Proof::Plain {
+            return event;
+        }
+        let before = self.phase;
+        self.phase = report.phase.or(before);
+        self.progress = report.progress;
+        match self.phase {
+            Some(phase) if phase.is_end() => {
+                self.state = State::Finished;
+                self.deadline = self.last;
+                Event::Finished
+            }
+            Some(phase) if before != self.phase && event == Event::Heard => Event::Phase(phase),
+            _ => event,
+        }
+    }
+
+    /// Whether the session is over because the node said so.
+    fn has_said_end(&self) -> bool {
+        self.state == State::Finished && self.phase.is_some_and(Phase::is_end)
     }
 
     /// Time has passed: tells once when the session has finished.
@@ -151,6 +201,24 @@ impl Session {
     pub const fn messages(&self) -> u32 {
         self.messages
     }
+
+    /// How far the latest message was proven; `None` when nothing was ever heard.
+    #[must_use]
+    pub const fn proof(&self) -> Option<Proof> {
+        if self.messages == 0 { None } else { Some(self.proof) }
+    }
+
+    /// What the node does, by the latest message of the session that said so and proved it.
+    #[must_use]
+    pub const fn phase(&self) -> Option<Phase> {
+        self.phase
+    }
+
+    /// How far the dump has come, by the latest message that proved what it said.
+    #[must_use]
+    pub const fn progress(&self) -> Progress {
+        self.progress
+    }
 }
 
 impl Default for Session {
@@ -162,9 +230,12 @@ impl Default for Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::ByteOrder;
 
-    const HELLO: Message = Message::v1(ByteOrder::Little);
+    const HELLO: Report = Report::PLAIN;
+
+    fn says(phase: Phase) -> Report {
+        Report { proof: Proof::Signed, phase: Some(phase), ..Report::PLAIN }
+    }
 
     fn s(seconds: u64) -> Instant {
         Instant::from_nanos(seconds * 1_000_000_000)
@@ -219,5 +290,50 @@ mod tests {
         assert_eq!(session.tick(s(60)), Some(Event::Finished));
         assert_eq!(session.hear(s(60), &HELLO, SILENCE), Event::Started);
         assert_eq!((session.first_heard(), session.messages()), (Some(s(60)), 1));
+    }
+
+    #[test]
+    fn what_the_node_says_of_itself_counts_when_it_is_proven() {
+        let mut session = Session::new();
+        let unproven = Report { proof: Proof::Plain, ..says(Phase::Leaving) };
+        assert_eq!(session.hear(s(1), &unproven, SILENCE), Event::Started);
+        assert_eq!((session.phase(), session.proof()), (None, Some(Proof::Plain)));
+        assert_eq!(session.hear(s(2), &says(Phase::Booted), SILENCE), Event::Dumping);
+        let phase = says(Phase::Dumping);
+        let half = Report { progress: Progress { done: 1, total: 2 }, ..phase };
+        assert_eq!(session.hear(s(3), &half, SILENCE), Event::Phase(Phase::Dumping));
+        assert_eq!(session.hear(s(4), &half, SILENCE), Event::Heard);
+        assert_eq!(session.progress(), Progress { done: 1, total: 2 });
+        assert_eq!((session.phase(), session.proof()), (phase.phase, Some(Proof::Signed)));
+    }
+
+    #[test]
+    fn a_session_ends_when_the_node_says_so() {
+        for end in [Phase::Finished, Phase::Leaving] {
+            let mut session = Session::new();
+            session.hear(s(1), &says(Phase::Dumping), SILENCE);
+            assert_eq!(session.hear(s(5), &says(end), SILENCE), Event::Finished);
+            assert_eq!((session.state(s(5)), session.deadline()), (State::Finished, None));
+            assert_eq!(session.tick(s(99)), None, "it was told");
+            assert_eq!(session.hear(s(4), &says(Phase::Dumping), SILENCE), Event::Heard);
+            assert_eq!(session.hear(s(6), &says(Phase::Leaving), SILENCE), Event::Heard);
+            assert_eq!((session.state(s(6)), session.messages()), (State::Finished, 4));
+            assert_eq!(session.hear(s(7), &says(Phase::Booted), SILENCE), Event::Started);
+            assert_eq!(session.phase(), Some(Phase::Booted), "a new crash");
+        }
+        let mut session = Session::new();
+        assert_eq!(session.hear(s(1), &says(Phase::Leaving), SILENCE), Event::Finished);
+        assert_eq!(session.state(s(1)), State::Finished, "the only message that came");
+    }
+
+    #[test]
+    fn the_latest_promise_counts() {
+        let mut session = Session::new();
+        session.hear(s(1), &HELLO, 2 * SILENCE);
+        assert_eq!(session.deadline(), Some(s(61)));
+        session.hear(s(2), &HELLO, SILENCE);
+        assert_eq!(session.deadline(), Some(s(32)));
+        session.hear(s(1), &HELLO, 2 * SILENCE);
+        assert_eq!(session.deadline(), Some(s(61)), "handed in late");
     }
 }

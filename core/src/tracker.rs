@@ -1,13 +1,14 @@
 //! All nodes' sessions, over storage that the caller owns.
 //!
 //! The cost of a datagram, of a tick and of a question does not depend on the number of nodes:
-//! sessions that can finish stand in a list in the order in which they were last heard, so that the
-//! next to finish is always the first.
+//! sessions that can finish stand in lists in the order in which they were last heard, one list for
+//! each time of silence that there is, so that the next to finish is always the first of one.
 
 use core::time::Duration;
 
 use crate::codec::{DecodeError, decode};
-use crate::message::Message;
+use crate::message::{Message, Report, three_times};
+use crate::policy::{Disbelief, Proof};
 use crate::session::{Event, Session};
 use crate::time::Instant;
 use crate::verdict::{Question, Verdict};
@@ -22,13 +23,14 @@ pub struct Slot {
     session: Session,
     earlier: Option<Link>,
     later: Option<Link>,
-    waiting: bool,
+    /// The list that it stands in.
+    patience: Option<Patience>,
 }
 
 impl Slot {
     /// A node of which nothing was heard.
     pub const EMPTY: Self =
-        Self { session: Session::UNHEARD, earlier: None, later: None, waiting: false };
+        Self { session: Session::UNHEARD, earlier: None, later: None, patience: None };
 }
 
 impl Default for Slot {
@@ -48,70 +50,56 @@ pub enum Outcome {
         /// What it changed.
         event: Event,
     },
-    /// It was a message of nobody that is known here. Nothing was stored.
-    Stranger,
+    /// It was a message that is not believed. Nothing was stored.
+    Disbelieved(Disbelief),
     /// It was no message. Nothing was stored.
     Refused(DecodeError),
 }
 
 /// How many datagrams had which outcome. Counters stay at their maximum once there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct Counters {
-    /// Messages of known nodes.
-    pub heard: u64,
-    /// Messages of nobody that is known here.
-    pub strangers: u64,
-    /// Refused as [`DecodeError::Empty`].
-    pub empty: u64,
-    /// Refused as [`DecodeError::Truncated`].
-    pub truncated: u64,
-    /// Refused as [`DecodeError::BadMagic`].
-    pub bad_magic: u64,
-    /// Refused as [`DecodeError::UnsupportedVersion`].
-    pub unsupported_version: u64,
-    /// Refused as [`DecodeError::TrailingBytes`].
-    pub trailing_bytes: u64,
+    heard: u64,
+    disbelieved: [u64; Disbelief::ALL.len()],
+    refused: [u64; DecodeError::COUNT],
 }
 
 impl Counters {
     /// Counts one datagram.
     pub fn count(&mut self, outcome: &Outcome) {
-        let counter = match outcome {
-            Outcome::Heard { .. } => &mut self.heard,
-            Outcome::Stranger => &mut self.strangers,
-            Outcome::Refused(DecodeError::Empty) => &mut self.empty,
-            Outcome::Refused(DecodeError::Truncated { .. }) => &mut self.truncated,
-            Outcome::Refused(DecodeError::BadMagic { .. }) => &mut self.bad_magic,
-            Outcome::Refused(DecodeError::UnsupportedVersion { .. }) => {
-                &mut self.unsupported_version
-            }
-            Outcome::Refused(DecodeError::TrailingBytes { .. }) => &mut self.trailing_bytes,
+        let counter = match *outcome {
+            Outcome::Heard { .. } => Some(&mut self.heard),
+            Outcome::Disbelieved(cause) => self.disbelieved.get_mut(cause.place()),
+            Outcome::Refused(error) => self.refused.get_mut(error.cause().0),
         };
-        *counter = counter.saturating_add(1);
+        if let Some(counter) = counter {
+            *counter = counter.saturating_add(1);
+        }
     }
 
-    /// How many datagrams were no message.
+    /// Messages that were believed.
     #[must_use]
-    pub fn refused(&self) -> u64 {
-        let Self {
-            heard: _,
-            strangers: _,
-            empty,
-            truncated,
-            bad_magic,
-            unsupported_version,
-            trailing_bytes,
-        } = *self;
-        [empty, truncated, bad_magic, unsupported_version, trailing_bytes]
-            .into_iter()
-            .fold(0, u64::saturating_add)
+    pub const fn heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// Messages that were not believed for this cause.
+    #[must_use]
+    pub fn disbelieved(&self, cause: Disbelief) -> u64 {
+        self.disbelieved.get(cause.place()).copied().unwrap_or(0)
+    }
+
+    /// Datagrams that were no message for the cause of `error`, whatever its details.
+    #[must_use]
+    pub fn refused(&self, error: DecodeError) -> u64 {
+        self.refused.get(error.cause().0).copied().unwrap_or(0)
     }
 
     /// How many datagrams there were.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.heard.saturating_add(self.strangers).saturating_add(self.refused())
+        let others = self.disbelieved.iter().chain(&self.refused);
+        others.copied().fold(self.heard, u64::saturating_add)
     }
 }
 
@@ -123,34 +111,97 @@ pub struct Tracker<S> {
     slots: S,
     silence: Duration,
     counters: Counters,
+    lists: [List; Patience::ALL.len()],
+}
+
+/// The ends of a list.
+#[derive(Debug, Clone, Copy, Default)]
+struct List {
     first: Option<Link>,
     last: Option<Link>,
 }
 
+/// How long a node may be silent: the tracker's time of silence, doubled so often (PROTOCOL.md §11.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Once,
+    Twice,
+    FourTimes,
+    EightTimes,
+}
+
+impl Patience {
+    const ALL: [Self; 4] = [Self::Once, Self::Twice, Self::FourTimes, Self::EightTimes];
+
+    /// Enough for three of the promised intervals, or as much as there is.
+    fn with(interval: Option<u32>, silence: Duration) -> Self {
+        let needed = three_times(interval.unwrap_or(0));
+        let enough = |patience: &Self| patience.times(silence) >= needed;
+        Self::ALL.into_iter().find(enough).unwrap_or(Self::EightTimes)
+    }
+
+    fn times(self, silence: Duration) -> Duration {
+        silence.saturating_mul(match self {
+            Self::Once => 1,
+            Self::Twice => 2,
+            Self::FourTimes => 4,
+            Self::EightTimes => 8,
+        })
+    }
+}
+
 impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
     /// Tracks one node per slot; a session has finished when nothing was heard for `silence`
-    /// (usually [`crate::session::SILENCE`]). What the slots held before is forgotten.
+    /// (usually [`crate::session::SILENCE`]), doubled for nodes that have promised to speak less
+    /// often. What the slots held before is forgotten.
     ///
     /// Slots beyond the first 2³² − 1 are never used.
     pub fn new(mut slots: S, silence: Duration) -> Self {
         slots.as_mut().fill(Slot::EMPTY);
-        Self { slots, silence, counters: Counters::default(), first: None, last: None }
+        Self { slots, silence, counters: Counters::default(), lists: [List::default(); 4] }
     }
 
     /// A whole datagram arrived at `at`. `identify` says whose message it is, by its source address
-    /// or its own words; it is called only for a valid message. A node that has no slot is a stranger.
+    /// or its own words, and how far that is proven; it is called only for a valid message. A node that
+    /// has no slot is a stranger.
+    ///
+    /// When that cannot be said at once, [`decode`] first and end with one of [`Self::hear`],
+    /// [`Self::disbelieve`] and [`Self::refuse`].
     pub fn handle(
         &mut self,
         at: Instant,
         datagram: &[u8],
-        identify: impl FnOnce(&Message) -> Option<NodeId>,
+        identify: impl FnOnce(&Message<'_>) -> Result<(NodeId, Proof), Disbelief>,
     ) -> Outcome {
-        let outcome = match decode(datagram) {
-            Err(error) => Outcome::Refused(error),
-            Ok(message) => identify(&message)
-                .and_then(|node| self.hear(at, &message, node))
-                .unwrap_or(Outcome::Stranger),
+        match decode(datagram) {
+            Err(error) => self.refuse(error),
+            Ok(message) => match identify(&message) {
+                Ok((node, proof)) => self.hear(at, node, &message.report(proof)),
+                Err(cause) => self.disbelieve(cause),
+            },
+        }
+    }
+
+    /// A message of `node` arrived at `at`, and is believed.
+    pub fn hear(&mut self, at: Instant, node: NodeId, report: &Report) -> Outcome {
+        let outcome = match self.update(at, node, report) {
+            Some(event) => Outcome::Heard { node, event },
+            None => Outcome::Disbelieved(Disbelief::Stranger),
         };
+        self.counted(outcome)
+    }
+
+    /// A message came that is not believed.
+    pub fn disbelieve(&mut self, cause: Disbelief) -> Outcome {
+        self.counted(Outcome::Disbelieved(cause))
+    }
+
+    /// A datagram came that is no message.
+    pub fn refuse(&mut self, error: DecodeError) -> Outcome {
+        self.counted(Outcome::Refused(error))
+    }
+
+    fn counted(&mut self, outcome: Outcome) -> Outcome {
         self.counters.count(&outcome);
         outcome
     }
@@ -160,16 +211,20 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
     /// When the times handed to [`Self::handle`] were not in order, a session may be told to have
     /// finished late by as much, never early. Verdicts do not wait for this call.
     pub fn poll(&mut self, now: Instant) -> Option<(NodeId, Event)> {
-        let link = self.first?;
-        let event = self.slot(link)?.session.tick(now)?;
-        self.unlink(link);
-        Some((link.node(), event))
+        Patience::ALL.into_iter().find_map(|patience| {
+            let link = self.list(patience).first?;
+            let event = self.slot(link)?.session.tick(now)?;
+            self.unlink(link);
+            Some((link.node(), event))
+        })
     }
 
     /// When [`Self::poll`] next has something to tell, unless a message comes first.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.session(self.first?.node())?.deadline()
+        let ends =
+            self.lists.iter().filter_map(|list| self.session(list.first?.node())?.deadline());
+        ends.min()
     }
 
     /// Whether `node` is in its crash kernel. A node without a slot was never heard.
@@ -190,47 +245,63 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
         &self.counters
     }
 
-    fn hear(&mut self, at: Instant, message: &Message, node: NodeId) -> Option<Outcome> {
-        let silence = self.silence;
+    fn update(&mut self, at: Instant, node: NodeId, report: &Report) -> Option<Event> {
+        let patience = Patience::with(report.interval, self.silence);
+        let silence = patience.times(self.silence);
         let link = Link::to(node)?;
-        let session = &mut self.slot(link)?.session;
-        let event = session.hear(at, message, silence);
-        let can_finish = session.deadline().is_some();
+        let slot = self.slot(link)?;
+        let event = slot.session.hear(at, report, silence);
+        let can_finish = slot.session.deadline().is_some();
+        // One that was handed in late does not change how long the node may be silent.
+        let is_latest = slot.session.last_heard() == Some(at);
+        let patience = slot.patience.filter(|_| !is_latest).unwrap_or(patience);
         self.unlink(link);
         if can_finish {
-            self.append(link);
+            self.append(link, patience);
         }
-        Some(Outcome::Heard { node, event })
+        Some(event)
     }
 
     fn slot(&mut self, link: Link) -> Option<&mut Slot> {
         self.slots.as_mut().get_mut(link.index()?)
     }
 
-    fn append(&mut self, link: Link) {
-        let previous = self.last.replace(link);
+    fn list(&mut self, patience: Patience) -> &mut List {
+        let [once, twice, four_times, eight_times] = &mut self.lists;
+        match patience {
+            Patience::Once => once,
+            Patience::Twice => twice,
+            Patience::FourTimes => four_times,
+            Patience::EightTimes => eight_times,
+        }
+    }
+
+    fn append(&mut self, link: Link, patience: Patience) {
+        let previous = self.list(patience).last.replace(link);
         match previous.and_then(|previous| self.slot(previous)) {
             Some(slot) => slot.later = Some(link),
-            None => self.first = Some(link),
+            None => self.list(patience).first = Some(link),
         }
         if let Some(slot) = self.slot(link) {
-            (slot.earlier, slot.later, slot.waiting) = (previous, None, true);
+            (slot.earlier, slot.later, slot.patience) = (previous, None, Some(patience));
         }
     }
 
     fn unlink(&mut self, link: Link) {
-        let Some(slot) = self.slot(link).filter(|slot| slot.waiting) else {
+        let Some(slot) = self.slot(link) else {
+            return;
+        };
+        let Some(patience) = slot.patience.take() else {
             return;
         };
         let (earlier, later) = (slot.earlier.take(), slot.later.take());
-        slot.waiting = false;
         match earlier.and_then(|earlier| self.slot(earlier)) {
             Some(slot) => slot.later = later,
-            None => self.first = later,
+            None => self.list(patience).first = later,
         }
         match later.and_then(|later| self.slot(later)) {
             Some(slot) => slot.earlier = earlier,
-            None => self.last = earlier,
+            None => self.list(patience).last = earlier,
         }
     }
 }
@@ -265,13 +336,14 @@ mod tests {
     }
 
     fn hear(tracker: &mut Tracker<impl AsRef<[Slot]> + AsMut<[Slot]>>, at: u64, node: u32) {
-        let outcome = tracker.handle(s(at), &encode(ByteOrder::Big), |_| Some(NodeId(node)));
+        let outcome =
+            tracker.handle(s(at), &encode(ByteOrder::Big), |_| Ok((NodeId(node), Proof::Plain)));
         assert!(matches!(outcome, Outcome::Heard { .. }), "{outcome:?}");
     }
 
     #[test]
     fn a_slot_is_small() {
-        assert_eq!(size_of::<Slot>(), 48);
+        assert!(size_of::<Slot>() <= 72, "{}", size_of::<Slot>());
     }
 
     #[test]
@@ -299,14 +371,21 @@ mod tests {
     fn nothing_is_stored_for_strangers() {
         let mut tracker = Tracker::new([Slot::EMPTY; 1], SILENCE);
         let message = encode(ByteOrder::NATIVE);
-        for stranger in [None, Some(NodeId(1)), Some(NodeId(u32::MAX))] {
-            assert_eq!(tracker.handle(s(1), &message, |_| stranger), Outcome::Stranger);
+        let nobody = Err(Disbelief::Stranger);
+        for stranger in [nobody, Ok(NodeId(1)), Ok(NodeId(u32::MAX))] {
+            let whose = stranger.map(|node| (node, Proof::Live));
+            assert_eq!(
+                tracker.handle(s(1), &message, |_| whose),
+                Outcome::Disbelieved(Disbelief::Stranger)
+            );
         }
         let refused = tracker.handle(s(1), &[], |_| unreachable!("no message, nobody's"));
         assert_eq!(refused, Outcome::Refused(DecodeError::Empty));
         assert_eq!(tracker.session(NodeId(0)).map(|node| node.state(s(1))), Some(State::Unheard));
         let counters = *tracker.counters();
-        assert_eq!((counters.strangers, counters.empty, counters.total()), (3, 1, 4));
+        let (strangers, empty) =
+            (counters.disbelieved(Disbelief::Stranger), counters.refused(DecodeError::Empty));
+        assert_eq!((strangers, empty, counters.total()), (3, 1, 4));
         assert_eq!(tracker.poll_timeout(), None);
     }
 }

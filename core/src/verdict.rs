@@ -1,4 +1,4 @@
-//! The one safety decision (PROTOCOL.md §6).
+//! The one safety decision (PROTOCOL.md §12).
 
 use core::fmt;
 use core::time::Duration;
@@ -46,7 +46,7 @@ pub enum Doubt {
         /// How long before the question's present it came.
         age: Duration,
     },
-    /// The node has been silent for so long that its dump is over.
+    /// The node has said that its dump is over, or was silent for so long that it must be.
     Ended {
         /// How long before the question's present the latest message came.
         age: Duration,
@@ -82,7 +82,9 @@ impl fmt::Display for Doubt {
         match self {
             Self::NeverHeard => write!(f, "no message was heard"),
             Self::TooOld { age } => write!(f, "the latest message came {age:.1?} ago, too early"),
-            Self::Ended { age } => write!(f, "silent for {age:.1?}: its dump is over"),
+            Self::Ended { age } => {
+                write!(f, "its dump is over: the latest message came {age:.1?} ago")
+            }
             Self::FromTheFuture => write!(f, "the latest message is dated in the future"),
         }
     }
@@ -91,7 +93,7 @@ impl fmt::Display for Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{ByteOrder, Message};
+    use crate::message::Report;
     use crate::session::SILENCE;
 
     fn s(seconds: u64) -> Instant {
@@ -100,7 +102,7 @@ mod tests {
 
     fn heard_at(seconds: u64) -> Session {
         let mut session = Session::new();
-        session.hear(s(seconds), &Message::v1(ByteOrder::Little), SILENCE);
+        session.hear(s(seconds), &Report::PLAIN, SILENCE);
         session
     }
 
@@ -125,6 +127,9 @@ mod tests {
     #[test]
     fn doubts_are_told_in_words() {
         let age = Duration::from_millis(41_250);
-        assert_eq!(Doubt::Ended { age }.to_string(), "silent for 41.2s: its dump is over");
+        assert_eq!(
+            Doubt::Ended { age }.to_string(),
+            "its dump is over: the latest message came 41.2s ago"
+        );
     }
 }

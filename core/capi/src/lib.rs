@@ -38,6 +38,10 @@ pub const FENCE_KDUMP_ERROR_MAGIC: c_int = 18;
 pub const FENCE_KDUMP_ERROR_VERSION: c_int = 19;
 /// The message is followed by bytes that are no valid extension.
 pub const FENCE_KDUMP_ERROR_TRAILING: c_int = 20;
+/// The message has a longer extension than any message can have.
+pub const FENCE_KDUMP_ERROR_TOO_LONG: c_int = 21;
+/// The message's extension is malformed.
+pub const FENCE_KDUMP_ERROR_EXTENSION: c_int = 22;
 /// The datagram was refused for a cause that this version of the library has no code for.
 pub const FENCE_KDUMP_ERROR_REFUSED: c_int = 31;
 
@@ -102,6 +106,17 @@ pub unsafe extern "C" fn fence_kdump_decode(
         Err(DecodeError::BadMagic { .. }) => return FENCE_KDUMP_ERROR_MAGIC,
         Err(DecodeError::UnsupportedVersion { .. }) => return FENCE_KDUMP_ERROR_VERSION,
         Err(DecodeError::TrailingBytes { .. }) => return FENCE_KDUMP_ERROR_TRAILING,
+        Err(DecodeError::TooLong { .. }) => return FENCE_KDUMP_ERROR_TOO_LONG,
+        Err(
+            DecodeError::MacNotLast { .. }
+            | DecodeError::FieldCutOff { .. }
+            | DecodeError::RepeatedField { .. }
+            | DecodeError::UnknownCriticalField { .. }
+            | DecodeError::WrongFieldLength { .. }
+            | DecodeError::BadNodeName
+            | DecodeError::UnknownAlgorithm { .. }
+            | DecodeError::MissingField { .. },
+        ) => return FENCE_KDUMP_ERROR_EXTENSION,
         // A cause added to core later is a refusal all the same.
         Err(_) => return FENCE_KDUMP_ERROR_REFUSED,
     };
@@ -129,6 +144,8 @@ pub extern "C" fn fence_kdump_error_text(code: c_int) -> *const c_char {
         FENCE_KDUMP_ERROR_MAGIC => c"bad magic: not a fence_kdump message",
         FENCE_KDUMP_ERROR_VERSION => c"unsupported version",
         FENCE_KDUMP_ERROR_TRAILING => c"bytes after the message that are no valid extension",
+        FENCE_KDUMP_ERROR_TOO_LONG => c"longer than any message",
+        FENCE_KDUMP_ERROR_EXTENSION => c"malformed extension",
         FENCE_KDUMP_ERROR_REFUSED => c"refused",
         _ => c"unknown code",
     };
