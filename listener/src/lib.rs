@@ -13,6 +13,8 @@
 //! | [`agent`] | what the agent is told and does; [`agent::inquiry`] asks the core for its verdict |
 //! | [`daemon`] | the fleet that the daemon follows, and its loop |
 //! | [`options`] | what the agent can be told |
+//! | [`store`] | what must not be forgotten: no message counts twice |
+//! | [`custody`] | whose a file is, and what others may do with it |
 //! | [`voice`] | what is said to people |
 //! | [`clock`] | time, by the monotonic clock |
 //!
@@ -23,6 +25,7 @@ pub mod address;
 pub mod agent;
 pub mod clock;
 pub mod control;
+pub mod custody;
 pub mod daemon;
 pub mod dating;
 pub mod line;
@@ -30,5 +33,6 @@ pub mod lookup;
 pub mod nodes;
 pub mod options;
 pub mod socket;
+pub mod store;
 mod sys;
 pub mod voice;
