@@ -9,15 +9,17 @@ The same seed gives the same lines. Among them are lines that are no hexadecimal
 
 import argparse
 import random
+import sys
 
-import fence_kdump as k
+sys.dont_write_bytecode = True  # no traces in the source tree
+import fence_kdump as k  # noqa: E402
 
 NAMES = ("n1", "n2.example.com", "Node-3", "!~", "a" * 253)
 OUTPOST = "outpost"  # a node of another cluster, in the key file with its own line
 
 
 class Keys:
-    """Two cluster keys of ours, one node key of another cluster, and a cluster key that nobody has."""
+    """Two cluster keys of ours, a node key of another cluster, and a cluster key nobody has."""
 
     def __init__(self, seed):
         source = random.Random(f"keys {seed}")
@@ -26,12 +28,19 @@ class Keys:
         )
 
     def file(self):
-        lines = [f"cluster {k.key_id(key).hex()} {key.hex()}" for key in (self.current, self.previous)]
+        clusters = (self.current, self.previous)
+        lines = [f"cluster {k.key_id(key).hex()} {key.hex()}" for key in clusters]
         for cluster, name in ((self.foreign, OUTPOST), (self.current, "n1")):
             key = k.derive(cluster, name)
             name_of_key = k.key_id(cluster).hex()
             lines.append(f"node   {name_of_key} {key.hex()}  {k.key_id(key).hex()} {name}")
         return "# keys of a test\n\n" + "\n".join(lines) + "\n"
+
+
+def flipped(datagram, bit):
+    changed = bytearray(datagram)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
 
 
 class Generator:
@@ -97,7 +106,8 @@ class Generator:
     def challenge(self):
         keys = self.keys
         cluster, name = self.random.choice((
-            (keys.foreign, OUTPOST), (keys.current, "n1"), (keys.current, "n2"), (keys.strange, "n1"),
+            (keys.foreign, OUTPOST), (keys.current, "n1"), (keys.current, "n2"),
+            (keys.strange, "n1"),
         ))
         nonce, crash = self.random.randbytes(16), self.random.randbytes(16)
         challenge = k.Challenge(k.key_id(cluster), crash, nonce)
@@ -137,8 +147,7 @@ class Generator:
     def flip(self, datagram):
         if not datagram:
             return datagram
-        at = self.random.randrange(len(datagram) * 8)
-        return datagram[: at // 8] + bytes([datagram[at // 8] ^ 1 << at % 8]) + datagram[at // 8 + 1 :]
+        return flipped(datagram, self.random.randrange(len(datagram) * 8))
 
     def overwrite(self, datagram):
         at, length = self.random.randrange(len(datagram) + 1), self.random.randrange(5)
@@ -189,9 +198,10 @@ class Generator:
         parts[at] = bytes([part[0], length]) + value
         return datagram[:12] + b"".join(parts)
 
-    def realgorithm(self, datagram):
+    def realgorithm(self, _datagram):
         """Another algorithm, with a code that would be right if this were only HMAC again."""
-        return k.sign(self.order(), self.fields(k.DEMANDED), self.keys.current, self.random.randrange(256))
+        fields, algorithm = self.fields(k.DEMANDED), self.random.randrange(256)
+        return k.sign(self.order(), fields, self.keys.current, algorithm)
 
     def splice(self, datagram):
         other = self.valid()
@@ -220,9 +230,7 @@ class Generator:
         for datagram in seeds:
             yield datagram
             for bit in range(len(datagram) * 8):
-                flipped = bytearray(datagram)
-                flipped[bit // 8] ^= 1 << bit % 8
-                yield bytes(flipped)
+                yield flipped(datagram, bit)
             for length in range(len(datagram)):
                 yield datagram[:length]
             for length in range(len(datagram) + 1, 520):
@@ -245,12 +253,11 @@ class Generator:
     def lines(self):
         for datagram in self.exhaustive():
             yield datagram.hex()
-        for maker, count in ((self.valid, 4000), (self.mutant, 12000), (self.noise, 4000)):
+        for maker, count in ((self.valid, 2000), (self.mutant, 6000), (self.noise, 2000)):
             for _ in range(count):
                 line = maker().hex()
                 yield self.random.choice((line, line, line, line.upper()))
-        for line in ("4", "402a301b0100000", "zz", "0x402a301b01000000", "402a301b 01000000", "-1", "+1"):
-            yield line
+        yield from ("4", "402a301b0100000", "zz", "0x402a301b01000000", "402a301b 01000000", "-1")
 
 
 def main():

@@ -31,6 +31,7 @@ mod netns;
 mod output;
 mod process;
 pub mod programs;
+pub mod python;
 mod run;
 pub mod vm;
 

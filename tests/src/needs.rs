@@ -38,6 +38,10 @@ pub enum Need {
     Mandoc,
     /// A C compiler named `cc`.
     Cc,
+    /// `python3`, with nothing but its standard library.
+    Python,
+    /// `tshark`, with Lua, and `dumpcap`, which comes with it.
+    Tshark,
 }
 
 impl Need {
@@ -60,6 +64,8 @@ impl Need {
             Need::Xmllint => "xmllint",
             Need::Mandoc => "mandoc",
             Need::Cc => "cc",
+            Need::Python => "python",
+            Need::Tshark => "tshark",
         }
     }
 
@@ -81,6 +87,8 @@ impl Need {
             Need::Xmllint => "install libxml2-utils",
             Need::Mandoc => "install mandoc",
             Need::Cc => "install gcc",
+            Need::Python => "install python3",
+            Need::Tshark => "install tshark",
         }
     }
 
@@ -102,6 +110,8 @@ impl Need {
             Need::Xmllint => all(&["xmllint"]),
             Need::Mandoc => all(&["mandoc"]),
             Need::Cc => all(&["cc"]),
+            Need::Python => all(&["python3"]),
+            Need::Tshark => all(&["tshark", "dumpcap"]),
         }
     }
 }

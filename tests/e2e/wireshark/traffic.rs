@@ -1,0 +1,1 @@
+//! A capture of what our own programs say to each other.
