@@ -13,6 +13,7 @@
 //! | [`agent`] | what the agent is told and does; [`agent::inquiry`] asks the core for its verdict |
 //! | [`daemon`] | the fleet that the daemon follows, and its loop |
 //! | [`options`] | what the agent can be told |
+//! | [`keys`] | the keys of a file, and whose that has to be |
 //! | [`store`] | what must not be forgotten: no message counts twice |
 //! | [`custody`] | whose a file is, and what others may do with it |
 //! | [`voice`] | what is said to people |
@@ -28,6 +29,7 @@ pub mod control;
 pub mod custody;
 pub mod daemon;
 pub mod dating;
+pub mod keys;
 pub mod line;
 pub mod lookup;
 pub mod nodes;

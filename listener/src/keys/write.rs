@@ -1,0 +1,117 @@
+//! How a key file is written: all of it or nothing, for its owner alone.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a key file was not written. What was there before is still there.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// A file of that name is there already.
+    #[error("{0}: is there already, and was left as it is")]
+    Exists(PathBuf),
+    /// The system refuses.
+    #[error("{path}: cannot {doing}: {source}")]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// At which step.
+        doing: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Writes a new file `path` that its owner alone can read, to the disk.
+///
+/// # Errors
+/// [`WriteError::Exists`] when there is anything of that name, even if it came this very moment.
+pub fn create(path: &Path, text: &[u8]) -> Result<(), WriteError> {
+    let new = Draft::write(path, text, None)?;
+    // Unlike a renaming, a link takes no other file's place.
+    fs::hard_link(&new.path, path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => WriteError::Exists(path.to_owned()),
+        _ => refused(path, "link the new file to its name", error),
+    })?;
+    drop(new);
+    sync_directory(path)
+}
+
+/// Puts a file with `text` in the place of `path`, of the same owner, to the disk. Whoever reads it meanwhile
+/// gets the old one or the new one.
+///
+/// # Errors
+/// When the system refuses.
+pub fn replace(path: &Path, text: &[u8]) -> Result<(), WriteError> {
+    // The file itself, not a link to it.
+    let path = &fs::canonicalize(path).map_err(|error| refused(path, "find it", error))?;
+    let owner = fs::metadata(path).map_err(|error| refused(path, "look at it", error))?;
+    let new = Draft::write(path, text, Some((owner.uid(), owner.gid())))?;
+    fs::rename(&new.path, path).map_err(|error| refused(path, "put the new file there", error))?;
+    drop(new);
+    sync_directory(path)
+}
+
+/// Makes the directory of `path`, for its owner alone, when it is not there.
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_directory(path: &Path) -> Result<(), WriteError> {
+    let dir = directory(path);
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => sync_directory(dir),
+        Err(_) if dir.is_dir() => Ok(()),
+        Err(error) => Err(refused(dir, "make this directory", error)),
+    }
+}
+
+fn refused(path: &Path, doing: &'static str, source: io::Error) -> WriteError {
+    WriteError::Refused { path: path.to_owned(), doing, source }
+}
+
+fn directory(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A name is only durable once its directory is.
+fn sync_directory(path: &Path) -> Result<(), WriteError> {
+    let dir = directory(path);
+    let synced = File::open(dir).and_then(|dir| dir.sync_all());
+    synced.map_err(|error| refused(dir, "write this directory to the disk", error))
+}
+
+/// A file under a name that nobody knows; gone when dropped.
+struct Draft {
+    path: PathBuf,
+}
+
+impl Draft {
+    fn write(path: &Path, text: &[u8], owner: Option<(u32, u32)>) -> Result<Self, WriteError> {
+        let told = |doing| move |error| refused(path, doing, error);
+        let number =
+            getrandom::u64().map_err(io::Error::from).map_err(told("get a random name"))?;
+        let name = OsString::from(format!(".fence_kdump-{number:016x}"));
+        let draft = directory(path).join(name);
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
+        let mut file = made.map_err(told("make a file in its directory"))?;
+        let draft = Self { path: draft };
+        if let Some((user, group)) = owner {
+            fchown(&file, Some(user), Some(group)).map_err(told("give the new file its owner"))?;
+        }
+        file.write_all(text).map_err(told("write it"))?;
+        file.sync_all().map_err(told("write it to the disk"))?;
+        Ok(draft)
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Renamed, it is gone already.
+        drop(fs::remove_file(&self.path));
+    }
+}
