@@ -310,8 +310,6 @@ local function show_message(tvb, pinfo, tree)
     local version = little and tvb(4, 4):le_uint() or tvb(4, 4):uint()
     if version ~= VERSION then
         return refuse(pinfo, tree, item, "unsupported version", string.format("%d", version))
-    elseif length > LONGEST then
-        return refuse(pinfo, tree, tree, "too long", length .. " bytes")
     elseif length == 8 then
         pinfo.cols.info = "Crash kernel runs: plain" .. (little and "" or ", big-endian")
         return tree:add_proto_expert_info(e.unproven)
@@ -320,6 +318,8 @@ local function show_message(tvb, pinfo, tree)
     elseif tvb:len() < 12 or tvb(8, 4):uint() ~= MARK then
         item = tree:add(f.trailing, tvb(8))
         return refuse(pinfo, tree, item, "trailing bytes", (length - 8) .. " bytes")
+    elseif length > LONGEST then
+        return refuse(pinfo, tree, tree, "too long", length .. " bytes")
     end
     tree:add(f.mark, tvb(8, 4))
     local good, seen = show_fields(tvb, pinfo, tree)

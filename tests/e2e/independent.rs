@@ -95,6 +95,57 @@ fn print(counts: &BTreeMap<String, u32>) {
     println!("{:>7}  compared, no difference", counts.values().sum::<u32>());
 }
 
+fn vectors() -> String {
+    let path = programs::workspace().join("core/vectors.txt");
+    std::fs::read_to_string(path).expect("the test vectors")
+}
+
+/// What core's own tests take from the vectors, another implementation finds there too.
+#[test]
+fn the_vectors_fit_the_text() {
+    if !requires(&[Need::Python]) {
+        return;
+    }
+    let vectors = vectors();
+    let told = python::output("vectors.py", &[], &vectors);
+    let kinds: BTreeMap<String, usize> = serde_json::from_str(&told).expect("a count of each kind");
+    println!("{kinds:?}");
+    assert_eq!(kinds.keys().collect::<Vec<_>>(), ["challenge", "datagram", "key", "replay"]);
+    let there = vectors.lines().filter(|line| line.starts_with("vector:")).count();
+    assert_eq!(kinds.values().sum::<usize>(), there, "not every vector was checked");
+}
+
+/// The twin: a vector that is changed in one place does not fit any more.
+#[test]
+fn a_changed_vector_does_not_fit() {
+    if !requires(&[Need::Python]) {
+        return;
+    }
+    let changes = [
+        ("node_key: 0d3effd2", "node_key: 0d3effd3"),
+        ("check: 56507761", "check: 56507760"),
+        ("byte_order: big", "byte_order: little"),
+        ("result: trailing bytes", "result: too long"),
+        ("extra: 3", "extra: 4"),
+        ("sequence: 1\n", "sequence: 2\n"),
+        ("sequence: 1\n", ""),
+        ("phase: 2\n", "phase: 2\ninterval_ms: 1\n"),
+        ("\nmac: right", "\nmac: wrong"),
+        ("\nmac: wrong", "\nmac: right"),
+        ("nonce: a0", "nonce: a1"),
+        ("live believed", "signed believed"),
+        ("signed late", "signed believed"),
+        ("signed believed", "signed late"),
+    ];
+    for (true_text, false_text) in changes {
+        let changed = vectors().replacen(true_text, false_text, 1);
+        assert_ne!(changed, vectors(), "{true_text}: not in the vectors");
+        let output = python::run("vectors.py", &[], &changed).expect_failure();
+        assert_eq!(output.code, Some(1), "{true_text} -> {false_text}: {output}");
+        assert!(output.stderr.starts_with("line "), "{true_text} -> {false_text}: {output}");
+    }
+}
+
 #[test]
 fn both_say_the_same_of_valid_changed_and_random_datagrams() {
     if !requires(&[Need::Python]) {

@@ -49,7 +49,6 @@ REGISTRY = {
     KEY_ID: ("key_id", 4, 4),
     MAC: ("mac", 1 + CODE_LENGTH, 1 + CODE_LENGTH),
 }
-PHASES = {1: "booted", 2: "dumping", 3: "finished", 4: "failed", 5: "leaving"}  # section 4.3
 DEMANDED = (NODE_NAME, CRASH_ID, SEQUENCE, UPTIME, KEY_ID)  # section 6, in the order of section 7
 
 
@@ -91,12 +90,12 @@ def decode(datagram):
         raise Refused("bad magic", found="0x%08x" % struct.unpack_from("<I", datagram)[0])
     if version != VERSION:
         raise Refused("unsupported version", version=version)
-    if len(datagram) > LONGEST:
-        raise Refused("too long", len=len(datagram))
     message = Message(byte_order)
     if len(datagram) > 8:
         if datagram[8:12] != MARK:
             raise Refused("trailing bytes", extra=len(datagram) - 8)
+        if len(datagram) > LONGEST:
+            raise Refused("too long", len=len(datagram))
         message.extended = True
         _decode_fields(datagram, message)
     return message
@@ -134,17 +133,14 @@ def _decode_fields(datagram, message):
 def _decode_value(kind, value, message):
     if kind == NODE_NAME:
         if any(not 0x21 <= byte <= 0x7E for byte in value):
-            raise Refused("bad node name", type=kind)
+            raise Refused("bad node name")
         message.fields[kind] = value.decode("ascii")
     elif kind == MAC:
         if value[0] != HMAC_SHA_256:
             raise Refused("unknown algorithm", algorithm=value[0])
-    elif kind == PHASE:
-        if value[0] in PHASES:
-            message.fields[kind] = value[0]
     elif kind == PROGRESS:
         message.fields[kind] = struct.unpack(">QQ", value)
-    elif kind in (SEQUENCE, WALL_CLOCK, UPTIME, INTERVAL):
+    elif kind in (SEQUENCE, WALL_CLOCK, UPTIME, INTERVAL, PHASE):
         message.fields[kind] = int.from_bytes(value, "big")
     else:
         message.fields[kind] = value

@@ -1,6 +1,7 @@
 //! The protocol once more: the programs in `tests/python`, which were written from PROTOCOL.md
 //! alone and share no line with what is tested.
 
+use crate::output::Output;
 use crate::programs::workspace;
 use crate::run::Run;
 use serde_json::Value;
@@ -10,17 +11,26 @@ use std::time::Duration;
 /// Longer than any of them takes for the tens of thousands of lines that the tests give it.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// `tests/python/<program>` with these arguments and this standard input; what it prints.
+/// `tests/python/<program>` with these arguments and this standard input.
+///
+/// # Panics
+/// When it takes too long.
+#[track_caller]
+#[must_use]
+pub fn run(program: &str, args: &[&str], stdin: &str) -> Output {
+    let path = workspace().join("tests/python").join(program);
+    // -B: no compiled copies in the source tree.
+    Run::new("python3").arg("-B").arg(path).args(args).stdin(stdin).run(LIMIT)
+}
+
+/// What `tests/python/<program>` prints.
 ///
 /// # Panics
 /// When it fails.
 #[track_caller]
 #[must_use]
 pub fn output(program: &str, args: &[&str], stdin: &str) -> String {
-    let path = workspace().join("tests/python").join(program);
-    // -B: no compiled copies in the source tree.
-    let run = Run::new("python3").arg("-B").arg(path).args(args).stdin(stdin);
-    run.run(LIMIT).expect_success().stdout
+    run(program, args, stdin).expect_success().stdout
 }
 
 /// What `fence_kdump.py decode` says of each line, with the keys of `key_file`.
