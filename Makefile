@@ -100,7 +100,7 @@ SECONDS ?= 60
 fuzz:
 	@rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal
 	@command -v cargo-fuzz >/dev/null || { echo "installing cargo-fuzz"; $(CARGO) install cargo-fuzz --locked; }
-	@for target in decode tracker; do \
+	@for target in decode extension proving tracker; do \
 	    (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS)) || exit 1; \
 	done
 

@@ -94,13 +94,13 @@ impl Session {
     /// itself had said that it is over.
     pub fn hear(&mut self, at: Instant, report: &Report, silence: Duration) -> Event {
         let is_latest = self.messages == 0 || at >= self.last;
-        if self.has_said_end() && (!is_latest || report.phase.is_some_and(Phase::is_end)) {
+        if self.has_said_end() && (at <= self.last || report.phase.is_some_and(Phase::is_end)) {
             self.count(at);
             return Event::Heard;
         }
         let deadline = at.saturating_add(silence);
         let event = match self.state(at) {
-            State::Finished if !is_latest && deadline <= self.deadline => Event::Heard,
+            State::Finished if at < self.deadline && deadline <= self.deadline => Event::Heard,
             State::Finished if at < self.deadline => {
                 self.state = State::Dumping;
                 Event::Dumping
