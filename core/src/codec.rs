@@ -236,9 +236,16 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, DecodeError> {
     if version != VERSION {
         return Err(DecodeError::UnsupportedVersion { version });
     }
-    if rest.is_empty() {
-        return Ok(Message::v1(byte_order));
-    }
+    if rest.is_empty() { Ok(Message::v1(byte_order)) } else { extended(datagram, byte_order, rest) }
+}
+
+/// Apart from [`decode`], so that what is plain or foreign is told without a detour.
+#[inline(never)]
+fn extended<'a>(
+    datagram: &'a [u8],
+    byte_order: ByteOrder,
+    rest: &'a [u8],
+) -> Result<Message<'a>, DecodeError> {
     let Some(fields) = rest.strip_prefix(&MARK) else {
         return Err(DecodeError::TrailingBytes { extra: rest.len() });
     };
