@@ -1,6 +1,9 @@
 //! Two implementations of one text: what `fence_kdumpctl decode` says of a datagram, the Python
 //! program that was written from PROTOCOL.md alone says as well.
 
+#[path = "independent/dialogue.rs"]
+mod dialogue;
+
 use fence_kdump_tests::{Need, Run, programs, python, requires};
 use serde_json::Value;
 use std::collections::BTreeMap;
