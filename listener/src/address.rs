@@ -80,6 +80,15 @@ impl Address {
     pub fn ip(&self) -> IpAddr {
         self.ip
     }
+
+    /// Where UDP port `port` of it is.
+    #[must_use]
+    pub fn with_port(&self, port: u16) -> SocketAddr {
+        match self.ip {
+            IpAddr::V4(_) => SocketAddr::new(self.ip, port),
+            IpAddr::V6(v6) => SocketAddrV6::new(v6, port, 0, self.zone).into(),
+        }
+    }
 }
 
 fn has_zone(address: SocketAddr) -> bool {

@@ -13,6 +13,7 @@
 //! | [`agent`] | what the agent is told and does; [`agent::inquiry`] asks the core for its verdict |
 //! | [`daemon`] | the fleet that the daemon follows, and its loop |
 //! | [`options`] | what the agent can be told |
+//! | [`proof`] | what a signed message proves; challenges |
 //! | [`keys`] | the keys of a file, and whose that has to be |
 //! | [`store`] | what must not be forgotten: no message counts twice |
 //! | [`custody`] | whose a file is, and what others may do with it |
@@ -29,11 +30,13 @@ pub mod control;
 pub mod custody;
 pub mod daemon;
 pub mod dating;
+pub mod fleet;
 pub mod keys;
 pub mod line;
 pub mod lookup;
 pub mod nodes;
 pub mod options;
+pub mod proof;
 pub mod socket;
 pub mod store;
 mod sys;

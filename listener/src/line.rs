@@ -2,9 +2,11 @@
 //!
 //! Whatever happens to the others on this host, the line goes on: see [`crate::control`].
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use fence_kdump_core::message::is_node_name;
 use tokio::time::{Instant as Timer, sleep_until};
 
 use crate::address::Address;
@@ -25,8 +27,8 @@ const PATIENCE: u32 = 100;
 /// What comes in.
 #[derive(Debug)]
 pub enum News {
-    /// A datagram. One who waits hears of messages from addresses that were asked for, and of no
-    /// other.
+    /// A datagram. One who waits hears of messages from addresses, or with names, that were asked
+    /// for, and of no other.
     Datagram(Datagram),
     /// Something about the line itself.
     Notice(Notice),
@@ -67,6 +69,8 @@ enum Place {
 pub struct Line {
     number: u16,
     asked: Vec<Address>,
+    /// In lower case.
+    names: Vec<String>,
     place: Place,
     /// Where this one reads or waits while the holder hangs.
     stand_in: Option<Place>,
@@ -91,6 +95,7 @@ impl Line {
         Self {
             number,
             asked: Vec::new(),
+            names: Vec::new(),
             place: Place::Between(Timer::now()),
             stand_in: None,
             left: None,
@@ -98,18 +103,44 @@ impl Line {
         }
     }
 
-    /// From now on, messages from `addresses` are wanted, besides those asked for before. Those that
-    /// came a moment ago are told, too.
-    pub fn ask(&mut self, addresses: &[Address]) {
+    /// From now on, messages from `addresses` are wanted, and those that have one of `names` (in any
+    /// case), wherever they come from; besides what was asked for before. Those that came a moment ago
+    /// are told, too.
+    pub fn ask(&mut self, addresses: &[Address], names: &[String]) {
         let is_new = |address: &&Address| !self.asked.contains(*address);
         let new: Vec<Address> = addresses.iter().filter(is_new).copied().collect();
-        if new.is_empty() {
+        let names = names.iter().filter(|name| is_node_name(name));
+        let names = names.map(|name| name.to_ascii_lowercase());
+        let names: Vec<String> = names.filter(|name| !self.names.contains(name)).collect();
+        if new.is_empty() && names.is_empty() {
             return;
         }
         for place in [Some(&mut self.place), self.stand_in.as_mut()].into_iter().flatten() {
-            ask(place, &new);
+            ask(place, &new, &names);
         }
         self.asked.extend(new);
+        self.names.extend(names);
+    }
+
+    /// Sends `bytes` to UDP port `port` of `to`, from the very port that this line is to, whoever reads
+    /// it. Never waits.
+    ///
+    /// # Errors
+    /// When that port is not at hand, or the kernel does not take it.
+    pub fn send(&self, to: Address, port: u16, bytes: &[u8]) -> io::Result<()> {
+        let places = [Some(&self.place), self.stand_in.as_ref()].into_iter().flatten();
+        let mut result = Err(io::ErrorKind::NotConnected.into());
+        for place in places {
+            result = match place {
+                Place::Holding(holder) => holder.send(to, port, bytes),
+                Place::Waiting(waiter) => waiter.send(to, port, bytes),
+                Place::Between(_) => continue,
+            };
+            if result.is_ok() {
+                break;
+            }
+        }
+        result
     }
 
     /// This process ends: whoever it served is answered a last time.
@@ -252,12 +283,12 @@ impl Line {
     fn hold(&mut self, listener: Option<OwnedFd>) {
         self.changing = 0;
         let mut holder = Holder::new(self.number, listener, self.left.take());
-        holder.recall(&self.asked);
+        holder.recall(&self.asked, &self.names);
         self.place = Place::Holding(Box::new(holder));
     }
 
     fn wait(&mut self, waiter: Option<Waiter>) {
-        let asked = waiter.filter(|waiter| waiter.ask(&self.asked).is_ok());
+        let asked = waiter.filter(|waiter| waiter.ask(&self.asked, &self.names).is_ok());
         self.place = match asked {
             Some(waiter) => {
                 self.changing = 0;
@@ -282,7 +313,7 @@ impl Line {
             }
             Ok(Seat::Occupied(fd, peer)) => Waiter::new(fd, peer, None)
                 .ok()
-                .filter(|waiter| waiter.ask(&self.asked).is_ok())
+                .filter(|waiter| waiter.ask(&self.asked, &self.names).is_ok())
                 .map(|waiter| Place::Waiting(Box::new(waiter))),
             Ok(Seat::Changing | Seat::Untrusted(_)) | Err(_) => None,
         };
@@ -290,11 +321,11 @@ impl Line {
     }
 }
 
-fn ask(place: &mut Place, addresses: &[Address]) {
+fn ask(place: &mut Place, addresses: &[Address], names: &[String]) {
     match place {
-        Place::Holding(holder) => holder.recall(addresses),
+        Place::Holding(holder) => holder.recall(addresses, names),
         // If it is gone or hangs, that is noticed soon, and all is asked anew.
-        Place::Waiting(waiter) => drop(waiter.ask(addresses)),
+        Place::Waiting(waiter) => drop(waiter.ask(addresses, names)),
         Place::Between(_) => {}
     }
 }

@@ -1,15 +1,21 @@
 //! Whose message counts: the names of one node, and the addresses that are known of them by now.
 //!
+//! A plain message is a node's by the address that it came from; a signed one, by the name that it
+//! has, which nobody has to look up.
+//!
 //! `nodename` lists names of **one** node; `port` is how Pacemaker names the node to be fenced.
 //! A device for node a that is asked to fence node b must never answer with a's message:
 //!
-//! | `port` | whose addresses count |
-//! |---|---|
-//! | not given | those of `nodename` |
-//! | being looked up for the first time | nobody's yet |
-//! | does not resolve | those given in `nodename` as addresses, not those of names; told as a warning |
-//! | is one of the names (or the first label of one), or shares an address with one | those of `nodename` and of `port` |
-//! | shares nothing with any of them | those of `port` alone; told as a warning |
+//! | `port` | whose addresses count | signed as |
+//! |---|---|---|
+//! | not given | those of `nodename` | `nodename` |
+//! | being looked up for the first time | nobody's yet | `port` |
+//! | does not resolve | those given in `nodename` as addresses, not those of names; told as a warning | `port` |
+//! | is one of the names (or the first label of one), or shares an address with one | those of `nodename` and of `port` | `nodename` or `port` |
+//! | shares nothing with any of them | those of `port` alone; told as a warning | `port` |
+//!
+//! A signed name counts when it is one of these texts, whole, whatever the case of its letters: `n1` is
+//! not `n1.example.com`.
 //!
 //! Of these, only the addresses of the configured family count; but to tell whether two names are one
 //! node, all of them matter.
@@ -46,6 +52,8 @@ pub struct Node {
     nodename: Vec<Name>,
     port: Option<Name>,
     family: Family,
+    /// Every name, in lower case.
+    texts: BTreeSet<String>,
 }
 
 /// Why the addresses that count are those that count.
@@ -79,6 +87,12 @@ impl Node {
             nodename: nodename.iter().map(|text| pending(text)).collect(),
             port: port.map(pending),
             family,
+            texts: nodename
+                .iter()
+                .map(String::as_str)
+                .chain(port)
+                .map(str::to_ascii_lowercase)
+                .collect(),
         }
     }
 
@@ -94,6 +108,33 @@ impl Node {
             Known::At(addresses) => addresses.contains(&address),
             Known::Pending | Known::Failed(_) => false,
         })
+    }
+
+    /// Whether any of the names is `signed_name`, in lower case.
+    #[must_use]
+    pub fn has_name(&self, signed_name: &str) -> bool {
+        self.texts.contains(signed_name)
+    }
+
+    /// Whether a message that is signed as `signed_name`, in lower case, is this node's, as long as
+    /// `rule` says whose addresses count.
+    #[must_use]
+    pub fn is_signed_by(&self, rule: &Rule, signed_name: &str) -> bool {
+        match (rule, &self.port) {
+            (Rule::AllNames, _) | (_, None) => self.has_name(signed_name),
+            (Rule::PortAlone | Rule::PortUnknown | Rule::PortPending, Some(port)) => {
+                port.text.eq_ignore_ascii_case(signed_name)
+            }
+        }
+    }
+
+    /// Whether it may yet turn out that such a message is this node's.
+    #[must_use]
+    pub fn may_be_signed_by(&self, rule: &Rule, signed_name: &str) -> bool {
+        match rule {
+            Rule::PortPending | Rule::PortUnknown => self.has_name(signed_name),
+            Rule::AllNames | Rule::PortAlone => self.is_signed_by(rule, signed_name),
+        }
     }
 
     /// This is known of `text` now. What was found once is not lost when a later look fails.
@@ -181,7 +222,7 @@ impl Node {
 }
 
 /// Whether `name` is an address, in any form of `inet_aton(3)` or of IPv6 with or without its zone.
-fn is_number(name: &str) -> bool {
+pub(crate) fn is_number(name: &str) -> bool {
     let without_zone = name.split('%').next().unwrap_or_default();
     without_zone.parse::<Ipv6Addr>().is_ok()
         || name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
@@ -215,11 +256,22 @@ mod tests {
     fn node(nodename: &[(&str, Known)], port: Option<(&str, Known)>) -> Node {
         let name =
             |(text, known): &(&str, Known)| Name { text: (*text).to_owned(), known: known.clone() };
+        let texts: Vec<String> = nodename.iter().map(|(text, _)| (*text).to_owned()).collect();
+        let port_text = port.as_ref().map(|(text, _)| *text);
         Node {
             nodename: nodename.iter().map(name).collect(),
             port: port.as_ref().map(name),
-            family: Family::Any,
+            ..Node::new(&texts, port_text, Family::Any)
         }
+    }
+
+    /// Who counts and who may yet count, of these signed names.
+    fn signed(node: &Node, names: &[&str]) -> (Vec<String>, Vec<String>) {
+        let rule = node.believed().rule;
+        let of = |count: &dyn Fn(&str) -> bool| {
+            names.iter().filter(|name| count(name)).map(|name| (*name).to_owned()).collect()
+        };
+        (of(&|name| node.is_signed_by(&rule, name)), of(&|name| node.may_be_signed_by(&rule, name)))
     }
 
     fn check(node: &Node, rule: Rule, addresses: &[&str]) {
@@ -291,6 +343,26 @@ mod tests {
         check(&asked, Rule::PortAlone, &["10.0.0.2"]);
     }
 
+    #[test]
+    fn a_signed_name_counts_whole_and_as_the_addresses_do() {
+        let all = ["a", "a.example.com", "b", "c"];
+        let check = |node: &Node, counts: &[&str], may: &[&str]| {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(signed(node, &all), (owned(counts), owned(may)), "{node:?}");
+        };
+        let names = [("A", at(&["10.0.0.1"])), ("c", failed())];
+        check(&node(&names, None), &["a", "c"], &["a", "c"]);
+        check(&node(&[], Some(("B", failed()))), &["b"], &["b"]);
+        check(&node(&names, Some(("b", Known::Pending))), &["b"], &["a", "b", "c"]);
+        check(&node(&names, Some(("b", failed()))), &["b"], &["a", "b", "c"]);
+        check(&node(&names, Some(("b", at(&["10.0.0.2"])))), &["b"], &["b"]);
+        check(&node(&names, Some(("b", at(&["10.0.0.1"])))), &["a", "b", "c"], &["a", "b", "c"]);
+        let full = [("a.example.com", at(&["10.0.0.1"]))];
+        check(&node(&full, None), &["a.example.com"], &["a.example.com"]);
+        let both = &["a", "a.example.com"];
+        check(&node(&full, Some(("a", failed()))), both, both);
+    }
+
     fn any_known() -> impl Strategy<Value = Known> {
         prop_oneof![
             Just(Known::Pending),
@@ -317,8 +389,10 @@ mod tests {
                     Known::Pending | Known::Failed(_) => None,
                 }).flatten().collect();
                 if port_at.is_disjoint(&named) {
+                    prop_assert!(names.is_empty() || !node.is_signed_by(&believed.rule, "n"));
                     prop_assert_eq!(believed.addresses, port_at);
                 }
+                prop_assert!(node.is_signed_by(&node.believed().rule, "p"));
             }
         }
     }

@@ -1,14 +1,16 @@
 //! Datagrams in: one UDP port for IPv4 and IPv6, each datagram whole and with its true age.
 
+use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use fence_kdump_core::{DecodeError, Instant, Message, decode};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
-    getsockname, recvmsg, setsockopt, socket, sockopt,
+    getsockname, recvmsg, sendto, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeSpec;
 use socket2::SockRef;
@@ -30,15 +32,53 @@ const QUEUE: usize = 4 * 1024 * 1024;
 /// How many datagrams are read before anything else gets its turn.
 pub const BATCH: usize = 64;
 
+/// The bytes of a message, all of them: only what the protocol lets be one can be made into this.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Words(Arc<[u8]>);
+
+impl Words {
+    /// Keeps `datagram`, which has to be whole, if it is a message: at most 508 bytes.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(datagram: &[u8]) -> Result<Self, DecodeError> {
+        decode(datagram).map(|_| Self(datagram.into()))
+    }
+
+    /// As they were on the wire.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Words({:?})", decode(&self.0))
+    }
+}
+
 /// One datagram. What was no message has left nothing behind but the reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Datagram {
     /// When it arrived at this host, or earlier when that is in doubt.
     pub received_at: Instant,
     /// Where it came from.
     pub from: Address,
+    /// From which UDP port; 0 when it cannot be answered.
+    pub port: u16,
     /// What it said.
-    pub said: Result<Message, DecodeError>,
+    pub said: Result<Words, DecodeError>,
+}
+
+impl Datagram {
+    /// The message.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn message(&self) -> Result<Message<'_>, DecodeError> {
+        self.said.as_ref().map_err(|error| *error).and_then(|words| decode(&words.0))
+    }
 }
 
 /// Why the port cannot be listened on.
@@ -147,10 +187,17 @@ impl Port {
         Ok(Self { fd: watch(fd)?, dating, buffer: vec![0; LARGEST] })
     }
 
+    /// Sends `bytes` to `port` of `to`, from this port. Never waits.
+    ///
+    /// # Errors
+    /// When the kernel does not take it: it knows no way there, or has no room.
+    pub fn send(&self, to: Address, port: u16, bytes: &[u8]) -> io::Result<()> {
+        send(self.fd.get_ref(), to, port, bytes)
+    }
+
     /// The socket, to be shared with another process.
     #[must_use]
     pub fn as_fd(&self) -> BorrowedFd<'_> {
-        use std::os::fd::AsFd;
         self.fd.get_ref().as_fd()
     }
 
@@ -188,10 +235,11 @@ impl Port {
                     reading = Reading::take();
                     let received_at = self.dating.date(stamp, reading);
                     // Only IP sockets come here, and they always name their source.
-                    let Some(from) = from.map(Address::of_source) else {
+                    let Some(source) = from else {
                         continue;
                     };
-                    take(Datagram { received_at, from, said });
+                    let (from, port) = (Address::of_source(source), source.port());
+                    take(Datagram { received_at, from, port, said });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.dating.emptied(reading);
@@ -208,7 +256,24 @@ impl Port {
 struct Received {
     from: Option<SocketAddr>,
     stamp: Option<i64>,
-    said: Result<Message, DecodeError>,
+    said: Result<Words, DecodeError>,
+}
+
+/// Sends `bytes` to `port` of `to`, from the port that `fd` is bound to. Never waits.
+///
+/// # Errors
+/// When the kernel does not take it: it knows no way there, or has no room.
+pub fn send(fd: &OwnedFd, to: Address, port: u16, bytes: &[u8]) -> io::Result<()> {
+    let bound: SockaddrStorage = getsockname(fd.as_raw_fd())?;
+    let to = match (bound.as_sockaddr_in6(), to.with_port(port)) {
+        // A socket for both families writes IPv4 addresses as IPv6 ones.
+        (Some(_), SocketAddr::V4(v4)) => {
+            SocketAddrV6::new(v4.ip().to_ipv6_mapped(), port, 0, 0).into()
+        }
+        (_, to) => to,
+    };
+    sendto(fd.as_raw_fd(), bytes, &SockaddrStorage::from(to), MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
 }
 
 fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
@@ -227,9 +292,9 @@ fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
         (message.bytes, from, stamp, message.flags.contains(MsgFlags::MSG_TRUNC))
     };
     let bytes = buffer.get(..length).unwrap_or_default();
-    let said = match decode(bytes) {
+    let said = match Words::read(bytes) {
         // Cannot be, with a buffer of this size; but what was cut is never a whole message.
-        Ok(_) if cut => Err(DecodeError::TrailingBytes { extra: LARGEST }),
+        Ok(_) if cut => Err(DecodeError::TooLong { len: LARGEST }),
         said => said,
     };
     Ok(Received { from, stamp, said })
@@ -287,8 +352,29 @@ mod tests {
         assert_eq!(first.from.to_string(), "127.0.0.1");
         assert!(first.said.is_ok());
         assert!((before..=after).contains(&first.received_at), "not when it was read");
+        assert_eq!(first.port, v4.local_addr().unwrap().port());
         assert_eq!(empty.said, Err(DecodeError::Empty));
         assert_eq!(too_long.said, Err(DecodeError::TrailingBytes { extra: 59_992 }));
+    }
+
+    /// Whoever is answered sees the port at which is listened, whichever family it speaks.
+    #[tokio::test]
+    async fn an_answer_comes_from_the_port_that_listens() {
+        let mut port = Port::open(0).unwrap();
+        let number = port_of(&port);
+        for host in ["127.0.0.1", "::1"] {
+            let sender = UdpSocket::bind((host, 0)).unwrap();
+            sender.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            sender.send_to(&encode(ByteOrder::NATIVE), (host, number)).unwrap();
+            port.readable().await.unwrap();
+            let mut heard = Vec::new();
+            let _ = port.read(|datagram| heard.push(datagram)).unwrap();
+            let one = heard.pop().unwrap();
+            port.send(one.from, one.port, b"answer").unwrap();
+            let mut bytes = [0; 16];
+            let (length, from) = sender.recv_from(&mut bytes).unwrap();
+            assert_eq!((&bytes[..length], from.port()), (&b"answer"[..], number), "{host}");
+        }
     }
 
     /// A queue that nobody has told of yet is not empty.

@@ -3,11 +3,16 @@
 
 use std::collections::HashMap;
 
-use fence_kdump_core::{Instant, Message, Question, Session, Verdict, session};
+use fence_kdump_core::{
+    CrashId, DecodeError, Disbelief, Instant, NodeId, Nonce, Phase, Policy, Proof, Question,
+    Signed, Slot, Tracker, Verdict, session,
+};
 
 use crate::address::Address;
-use crate::nodes::{Believed, Node, Rule};
+use crate::nodes::{Believed, Node};
+use crate::proof::{Examiner, Packet};
 use crate::socket::Datagram;
+use crate::store::Hearing;
 
 /// Is this node in its crash kernel?
 #[derive(Debug)]
@@ -16,8 +21,23 @@ pub struct Inquiry {
     deadline: Instant,
     node: Node,
     believed: Believed,
+    policy: Policy,
+    examiner: Option<Examiner>,
     /// The latest message from each address of any of the names, believed by now or not.
-    heard: HashMap<Address, (Instant, Message)>,
+    heard: HashMap<Address, Datagram>,
+    /// What was proven of each of the names, in lower case, believed by now or not.
+    proven: HashMap<String, Proven>,
+}
+
+/// What was proven of one name.
+#[derive(Debug, Default)]
+struct Proven {
+    /// The latest message that is known to be no replay.
+    signed: Option<Datagram>,
+    /// The latest one that answered a challenge.
+    live: Option<Datagram>,
+    /// With this message of this crash the node said that it is about to reboot.
+    end: Option<(CrashId, u64)>,
 }
 
 /// What the inquiry has come to.
@@ -30,6 +50,8 @@ pub enum Standing {
         from: Address,
         /// When it arrived.
         heard_at: Instant,
+        /// What it proved.
+        proof: Proof,
     },
     /// It is not known to be.
     Open,
@@ -37,12 +59,52 @@ pub enum Standing {
     TooLate,
 }
 
+/// What came of one datagram.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Heard {
+    /// What it was.
+    pub found: Found,
+    /// What is to be sent back to where it came from.
+    pub challenge: Option<Packet>,
+    /// What has to be remembered; [`Inquiry::judged`] wants to know what became of it.
+    pub hearing: Option<Hearing>,
+}
+
+/// What one datagram was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No message.
+    Refused(DecodeError),
+    /// A message that does not count.
+    Disbelieved(Disbelief),
+    /// A message from the node's address that is signed as somebody else.
+    SignedAs(String),
+    /// A message with a right MAC, of which it is not known yet whether it counts.
+    Right,
+    /// A message that counts.
+    Counts(Proof),
+}
+
+impl From<Found> for Heard {
+    fn from(found: Found) -> Self {
+        Self { found, challenge: None, hearing: None }
+    }
+}
+
 impl Inquiry {
-    /// Asks about `node` from `started` to `deadline`.
+    /// Asks about `node` from `started` to `deadline`. Without an `examiner` nothing can be proven, and
+    /// no policy but *plain* is ever satisfied.
     #[must_use]
-    pub fn new(node: Node, started: Instant, deadline: Instant) -> Self {
+    pub fn new(
+        node: Node,
+        (policy, examiner): (Policy, Option<Examiner>),
+        started: Instant,
+        deadline: Instant,
+    ) -> Self {
         let believed = node.believed();
-        Self { started, deadline, node, believed, heard: HashMap::new() }
+        let (heard, proven) = (HashMap::new(), HashMap::new());
+        Self { started, deadline, node, believed, policy, examiner, heard, proven }
     }
 
     /// The node.
@@ -57,6 +119,12 @@ impl Inquiry {
         &self.believed
     }
 
+    /// What messages have to prove.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
     /// More is known of the node's names. True when the rule by which addresses count has changed.
     pub fn learn(&mut self, learn: impl FnOnce(&mut Node)) -> bool {
         learn(&mut self.node);
@@ -64,26 +132,122 @@ impl Inquiry {
         before.rule != self.believed.rule
     }
 
-    /// A datagram came. Only a whole, valid message is kept, and only the latest of an address that
-    /// some name has (whoever else sends is a stranger: see [`Inquiry::is_stranger`]).
-    pub fn hear(&mut self, datagram: &Datagram) {
-        let Ok(message) = datagram.said else {
-            return;
+    /// A datagram came; it is `now`. Only whole, valid messages are kept, and only the latest of each
+    /// address and each name that is the node's, or may turn out to be. Nothing is kept or computed
+    /// for strangers. `random` gives the nonce of a new challenge.
+    pub fn hear(
+        &mut self,
+        datagram: &Datagram,
+        now: Instant,
+        random: impl FnOnce() -> Option<Nonce>,
+    ) -> Heard {
+        let message = match datagram.message() {
+            Ok(message) => message,
+            Err(error) => return Found::Refused(error).into(),
         };
-        if self.is_stranger(datagram.from) {
-            return;
+        if !self.is_stranger(datagram.from) {
+            let known = self.heard.entry(datagram.from).or_insert_with(|| datagram.clone());
+            keep_latest(known, datagram);
         }
-        let latest = (datagram.received_at, message);
-        let known = self.heard.entry(datagram.from).or_insert(latest);
-        if known.0 < latest.0 {
-            *known = latest;
+        let rule = &self.believed.rule;
+        let claimed = message.extension.and_then(|said| said.node_name);
+        let claimed = claimed.map(str::to_ascii_lowercase).unwrap_or_default();
+        let may_count = self.node.may_be_signed_by(rule, &claimed);
+        match message.signed() {
+            Some(signed) if may_count => {
+                let at = datagram.received_at;
+                let examined = self.examiner.as_mut().map(|e| e.examine(at, now, &signed, random));
+                match examined {
+                    Some(Ok(right)) => {
+                        let phase = message.report(Proof::Signed).phase;
+                        let found = self.right(datagram, &signed, right.is_live, phase);
+                        let hearing = Some(Hearing::new(at, &signed, right.is_live));
+                        Heard { found, challenge: right.challenge, hearing }
+                    }
+                    Some(Err(disbelief)) => self.plain(datagram.from, disbelief).into(),
+                    None => self.plain(datagram.from, Disbelief::UnknownKey).into(),
+                }
+            }
+            Some(_) if self.counts(datagram.from) => {
+                let found = self.policy.admit(Proof::Plain).map(Found::Counts);
+                found.unwrap_or(Found::SignedAs(claimed)).into()
+            }
+            None if may_count => self.plain(datagram.from, Disbelief::Unsigned).into(),
+            Some(_) | None => self.plain(datagram.from, Disbelief::Stranger).into(),
         }
+    }
+
+    /// A message has a right MAC.
+    fn right(
+        &mut self,
+        datagram: &Datagram,
+        signed: &Signed<'_>,
+        is_live: bool,
+        phase: Option<Phase>,
+    ) -> Found {
+        let name = signed.node_name.to_ascii_lowercase();
+        let counts = self.node.is_signed_by(&self.believed.rule, &name);
+        let proven = self.proven.entry(name).or_default();
+        if phase.is_some_and(Phase::is_end) {
+            // Known from now on, whenever the memory gets round to saying that it is no replay.
+            proven.end = Some((signed.crash_id, signed.sequence));
+        }
+        if is_live {
+            keep_latest(proven.live.get_or_insert_with(|| datagram.clone()), datagram);
+        }
+        match self.policy.admit(Proof::Live) {
+            Ok(proof) if is_live && counts => Found::Counts(proof),
+            Err(disbelief) if is_live && counts => Found::Disbelieved(disbelief),
+            _ if self.policy == Policy::Plain && self.counts(datagram.from) => {
+                Found::Counts(Proof::Plain)
+            }
+            _ => Found::Right,
+        }
+    }
+
+    /// What the memory says of a message that [`Inquiry::hear`] wanted to have remembered, and that was
+    /// not live.
+    pub fn judged(&mut self, datagram: &Datagram, result: Result<(), Disbelief>) -> Found {
+        let signed = datagram.message().ok().and_then(|message| message.signed());
+        let Some(signed) = signed else {
+            return Found::Disbelieved(Disbelief::Unsigned);
+        };
+        if let Err(disbelief) = result {
+            return self.plain(datagram.from, disbelief);
+        }
+        let name = signed.node_name.to_ascii_lowercase();
+        let counts = self.node.is_signed_by(&self.believed.rule, &name);
+        let proven = self.proven.entry(name).or_default();
+        keep_latest(proven.signed.get_or_insert_with(|| datagram.clone()), datagram);
+        match self.policy.admit(Proof::Signed) {
+            Ok(proof) if counts => Found::Counts(proof),
+            Err(disbelief) if counts => Found::Disbelieved(disbelief),
+            Ok(_) | Err(_) => Found::Right,
+        }
+    }
+
+    /// What a message is that proved nothing but where it came from, and for want of what.
+    fn plain(&self, from: Address, disbelief: Disbelief) -> Found {
+        match (self.policy.admit(Proof::Plain), self.counts(from)) {
+            (Ok(proof), true) => Found::Counts(proof),
+            (Ok(_), false) if disbelief == Disbelief::Unsigned => {
+                Found::Disbelieved(Disbelief::Stranger)
+            }
+            (Err(unsigned), true) if disbelief == Disbelief::Stranger => {
+                Found::Disbelieved(unsigned)
+            }
+            (Ok(_) | Err(_), _) => Found::Disbelieved(disbelief),
+        }
+    }
+
+    fn counts(&self, from: Address) -> bool {
+        self.believed.addresses.contains(&from)
     }
 
     /// Whether `from` is no address of any of the names.
     #[must_use]
     pub fn is_stranger(&self, from: Address) -> bool {
-        !self.believed.addresses.contains(&from) && !self.node.has(from)
+        !self.counts(from) && !self.node.has(from)
     }
 
     /// What is known at `now`.
@@ -91,26 +255,62 @@ impl Inquiry {
         if now >= self.deadline {
             return Standing::TooLate;
         }
-        if self.believed.rule == Rule::PortPending {
-            return Standing::Open;
-        }
-        let mut session = Session::new();
-        let mut from = None;
-        for (&address, &(at, ref message)) in &self.heard {
-            if self.believed.addresses.contains(&address) {
-                session.hear(at, message, session::SILENCE);
-                if session.last_heard() == Some(at) {
-                    from = Some(address);
-                }
+        let mut evidence: Vec<_> = self.evidence().collect();
+        evidence.sort_by_key(|(datagram, proof)| (datagram.received_at, *proof));
+        let node = NodeId(0);
+        let mut tracker = Tracker::new([Slot::EMPTY], session::SILENCE);
+        for (datagram, proof) in &evidence {
+            if let Ok(message) = datagram.message() {
+                let _ = tracker.hear(datagram.received_at, node, &message.report(*proof));
             }
         }
         let question = Question { not_before: self.started, now };
-        match (Verdict::of(&session, question), from) {
-            (Verdict::InCrashKernel(evidence), Some(from)) => {
-                Standing::InCrashKernel { from, heard_at: evidence.heard_at }
-            }
+        match (tracker.verdict(node, question), evidence.last()) {
+            (Verdict::InCrashKernel(found), Some((latest, proof))) => Standing::InCrashKernel {
+                from: latest.from,
+                heard_at: found.heard_at,
+                proof: *proof,
+            },
             (Verdict::InCrashKernel(_), None) | (Verdict::NotKnown(_), _) => Standing::Open,
         }
+    }
+
+    /// The messages that count, by what is known now.
+    fn evidence(&self) -> impl Iterator<Item = (&Datagram, Proof)> {
+        let plain = self.heard.iter().filter(|(from, _)| self.counts(**from));
+        let plain = plain.map(|(_, datagram)| (datagram, Proof::Plain));
+        let rule = &self.believed.rule;
+        let proven = self.proven.iter().filter(|(name, _)| self.node.is_signed_by(rule, name));
+        let proven = proven.flat_map(|(_, Proven { signed, live, .. })| {
+            let signed = signed.as_ref().map(|datagram| (datagram, Proof::Signed));
+            let live = live.as_ref().map(|datagram| (datagram, Proof::Live));
+            signed.into_iter().chain(live)
+        });
+        plain
+            .chain(proven)
+            .filter(|(_, proof)| self.policy.admit(*proof).is_ok())
+            .filter(|(datagram, proof)| !self.is_over(datagram, *proof))
+    }
+
+    /// Whether the node has said meanwhile that it is about to reboot.
+    fn is_over(&self, datagram: &Datagram, proof: Proof) -> bool {
+        let signed = datagram.message().ok().and_then(|message| message.signed());
+        let known = signed.and_then(|signed| {
+            let (crash_id, end) = self.proven.get(&signed.node_name.to_ascii_lowercase())?.end?;
+            Some((signed, crash_id, end))
+        });
+        known.is_some_and(|(signed, crash_id, end)| {
+            // The one that says so ends the session, unless only its address counts.
+            let is_before = signed.sequence < end;
+            let is_it = signed.sequence == end && proof == Proof::Plain;
+            signed.crash_id == crash_id && (is_before || is_it)
+        })
+    }
+}
+
+fn keep_latest(known: &mut Datagram, datagram: &Datagram) {
+    if known.received_at < datagram.received_at {
+        known.clone_from(datagram);
     }
 }
 
@@ -119,7 +319,8 @@ mod tests {
     use super::*;
     use crate::nodes::Known;
     use crate::options::Family;
-    use fence_kdump_core::{ByteOrder, DecodeError};
+    use crate::socket::Words;
+    use fence_kdump_core::{ByteOrder, DecodeError, encode};
     use proptest::prelude::*;
 
     fn s(seconds: u64) -> Instant {
@@ -134,13 +335,19 @@ mod tests {
         Datagram {
             received_at: s(second),
             from: from.parse().unwrap(),
-            said: Ok(Message::v1(ByteOrder::Big)),
+            port: 9,
+            said: Words::read(&encode(ByteOrder::Big)),
         }
+    }
+
+    fn hear(asked: &mut Inquiry, datagram: &Datagram) -> Found {
+        asked.hear(datagram, datagram.received_at, || None).found
     }
 
     fn inquiry(nodename: &[&str], port: Option<&str>) -> Inquiry {
         let names: Vec<_> = nodename.iter().map(|&name| name.to_owned()).collect();
-        let mut inquiry = Inquiry::new(Node::new(&names, port, Family::Any), s(100), s(160));
+        let node = Node::new(&names, port, Family::Any);
+        let mut inquiry = Inquiry::new(node, (Policy::Plain, None), s(100), s(160));
         inquiry.learn(|node| node.learn("a", &at("10.0.0.1")));
         inquiry
     }
@@ -149,10 +356,9 @@ mod tests {
     fn a_message_of_the_node_between_start_and_deadline() {
         let mut asked = inquiry(&["a"], None);
         assert_eq!(asked.standing(s(101)), Standing::Open);
-        asked.hear(&message("10.0.0.1", 110));
-        let from = "10.0.0.1".parse().unwrap();
-        let heard_at = s(110);
-        assert_eq!(asked.standing(s(111)), Standing::InCrashKernel { from, heard_at });
+        hear(&mut asked, &message("10.0.0.1", 110));
+        let (from, heard_at, proof) = ("10.0.0.1".parse().unwrap(), s(110), Proof::Plain);
+        assert_eq!(asked.standing(s(111)), Standing::InCrashKernel { from, heard_at, proof });
         assert_eq!(asked.standing(s(109)), Standing::Open, "from the future");
         assert_eq!(asked.standing(s(141)), Standing::Open, "silent for too long");
         assert_eq!(asked.standing(s(160)), Standing::TooLate);
@@ -161,9 +367,9 @@ mod tests {
     #[test]
     fn nothing_else_counts() {
         let mut asked = inquiry(&["a"], None);
-        asked.hear(&message("10.0.0.1", 99));
-        asked.hear(&message("10.0.0.2", 110));
-        asked.hear(&Datagram { said: Err(DecodeError::Empty), ..message("10.0.0.1", 111) });
+        hear(&mut asked, &message("10.0.0.1", 99));
+        hear(&mut asked, &message("10.0.0.2", 110));
+        hear(&mut asked, &Datagram { said: Err(DecodeError::Empty), ..message("10.0.0.1", 111) });
         assert_eq!(asked.standing(s(112)), Standing::Open);
         assert_eq!(asked.heard.len(), 1, "nothing is kept of strangers");
     }
@@ -171,15 +377,15 @@ mod tests {
     #[test]
     fn a_message_that_came_while_names_were_looked_up_counts_as_they_turn_out() {
         let mut asked = inquiry(&["a"], Some("b"));
-        asked.hear(&message("10.0.0.1", 110));
+        hear(&mut asked, &message("10.0.0.1", 110));
         assert_eq!(asked.standing(s(111)), Standing::Open, "b may be another node");
         let mut same = inquiry(&["a"], Some("b"));
-        same.hear(&message("10.0.0.1", 110));
+        hear(&mut same, &message("10.0.0.1", 110));
         assert!(same.learn(|node| node.learn("b", &at("10.0.0.1"))));
         assert!(matches!(same.standing(s(111)), Standing::InCrashKernel { .. }));
         assert!(asked.learn(|node| node.learn("b", &at("10.0.0.2"))));
         assert_eq!(asked.standing(s(111)), Standing::Open, "b is another node");
-        asked.hear(&message("10.0.0.2", 112));
+        hear(&mut asked, &message("10.0.0.2", 112));
         assert!(matches!(asked.standing(s(113)), Standing::InCrashKernel { .. }));
     }
 
@@ -209,7 +415,8 @@ mod tests {
             now in 100u64..170,
         ) {
             let names = ["a".to_owned(), "a2".to_owned()];
-            let mut asked = Inquiry::new(Node::new(&names, port, Family::Any), s(100), s(160));
+            let node = Node::new(&names, port, Family::Any);
+            let mut asked = Inquiry::new(node, (Policy::Plain, None), s(100), s(160));
             let mut said = Vec::new();
             for step in steps {
                 match step {
@@ -220,7 +427,7 @@ mod tests {
                             datagram.said = Err(DecodeError::Truncated { len: 7 });
                         }
                         said.push((datagram.from, second, valid));
-                        asked.hear(&datagram);
+                        hear(&mut asked, &datagram);
                     }
                     Step::Learn { name, ends } => {
                         let at = ends.iter().map(|end| format!("10.0.0.{end}").parse().unwrap());

@@ -22,7 +22,11 @@ This agent switches nothing. When no message comes in time, the node is not know
 another fencing device has to follow on the next fencing level.
 
 \"off\" succeeds when a valid message arrives, after the agent was started, from an address of the \
-node. Several names or addresses in nodename are names of one node.";
+node. Several names or addresses in nodename are names of one node.
+
+With key_file, what counts is not where a message comes from but whether it is signed with the key of the \
+node that it names, and is no replay; with policy=live, whether the node answers a challenge now. A key \
+file that cannot be used never makes other messages count.";
 
 /// The description in the format of fence-agents (`metadata.rng`).
 #[must_use]
@@ -62,7 +66,7 @@ fn parameter(xml: &mut Writer<&mut Vec<u8>>, opt: &Opt) -> std::io::Result<()> {
     let mixed = mixed(opt);
     let (content, words): (&str, &[&str]) = match opt.kind {
         // Pacemaker and pcs treat the action as text.
-        Kind::Text | Kind::Degree => ("string", &[]),
+        Kind::Text | Kind::Path | Kind::Degree => ("string", &[]),
         Kind::Word(_) if opt.key == "action" => ("string", &[]),
         Kind::Word(words) => ("select", words),
         Kind::Number { unit: "seconds", .. } => ("second", &[]),
@@ -97,7 +101,9 @@ fn parameter(xml: &mut Writer<&mut Vec<u8>>, opt: &Opt) -> std::io::Result<()> {
 fn mixed(opt: &Opt) -> String {
     let short = opt.short.map(|short| format!("-{short}, "));
     let value = match opt.kind {
-        Kind::Text | Kind::Number { .. } | Kind::Word(_) => format!("={}", opt.metavar),
+        Kind::Text | Kind::Path | Kind::Number { .. } | Kind::Word(_) => {
+            format!("={}", opt.metavar)
+        }
         Kind::Degree => format!("[={}]", opt.metavar),
         Kind::Switch | Kind::Tell => String::new(),
     };

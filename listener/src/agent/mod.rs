@@ -1,10 +1,12 @@
 //! The fencing agent: what it is told, what it does, and how it ends.
 
+pub mod credentials;
 pub mod inquiry;
 pub mod metadata;
 pub mod monitor;
 pub mod off;
 pub mod tally;
+mod telling;
 pub mod validate;
 
 use std::ffi::OsString;
@@ -64,7 +66,7 @@ pub fn run(started: Instant, words: Vec<OsString>) -> i32 {
     let deadline = started.saturating_add(settings.timeout);
     let ending = match settings.action {
         Action::Off => off::off(&settings, started, deadline, &voice),
-        Action::Monitor | Action::Status => monitor::monitor(&settings, &voice),
+        Action::Monitor | Action::Status => monitor::monitor(&settings, deadline, &voice),
         Action::List => list(&settings, deadline, &voice),
         Action::ValidateAll => validate::validate_all(&settings, deadline, &voice),
         Action::Metadata => print(metadata::metadata(), deadline),

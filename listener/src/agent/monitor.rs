@@ -1,10 +1,11 @@
-//! `monitor`: could this host speak if it crashed?
+//! `monitor`: could this host speak if it crashed, and verify what others say?
 
 use std::fs;
 
+use fence_kdump_core::Instant;
 use thiserror::Error;
 
-use super::Ending;
+use super::{Ending, credentials};
 use crate::options::Settings;
 use crate::voice::{Voice, Weight};
 
@@ -65,22 +66,29 @@ fn number_in(file: &'static str) -> Result<u64, MonitorError> {
     number.parse().map_err(|_| unreadable(format!("'{number}' is not a number")))
 }
 
-/// Checks that a crash kernel is reserved and loaded, unless this host only listens.
-pub fn monitor(settings: &Settings, voice: &Voice) -> Ending {
+/// Checks that a crash kernel is reserved and loaded, unless this host only listens; and, if there is
+/// a key file, that signed messages of the node could be verified and remembered.
+pub fn monitor(settings: &Settings, deadline: Instant, voice: &Voice) -> Ending {
+    let can_speak = crash_kernel(settings, voice);
+    let can_verify = credentials::check(settings, deadline, voice);
+    if can_speak && can_verify { Ending::Well } else { Ending::Unwell }
+}
+
+fn crash_kernel(settings: &Settings, voice: &Voice) -> bool {
     if settings.listen_only {
         let line =
             "this host only listens (listen_only): whether it has a crash kernel was not checked";
         voice.say(Weight::Info, line);
-        return Ending::Well;
+        return true;
     }
     match check(number_in(SIZE), number_in(LOADED)) {
         Ok(found) => {
             voice.say(Weight::Detail, found);
-            Ending::Well
+            true
         }
         Err(error) => {
             voice.say(Weight::Error, error.to_string());
-            Ending::Unwell
+            false
         }
     }
 }

@@ -3,88 +3,116 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fence_kdump_core::Instant;
+use fence_kdump_core::{Disbelief, Instant, Proof};
 use tokio::sync::mpsc;
 
-use super::inquiry::{Inquiry, Standing};
+use super::inquiry::{Found, Heard, Inquiry, Standing};
 use super::tally::Tally;
-use super::{Ending, left};
-use crate::address::Address;
+use super::telling::join;
+use super::{Ending, credentials, left};
 use crate::clock;
 use crate::control::packet::Status;
-use crate::line::{Line, News, Notice};
-use crate::lookup::{self, Found};
+use crate::line::{Line, News};
+use crate::lookup::{self, Found as Name};
 use crate::nodes::{Known, Node};
 use crate::options::Settings;
+use crate::proof::{self, Packet};
 use crate::socket::Datagram;
+use crate::store::{self, Judged, Notary};
 use crate::voice::{Voice, Weight};
 
 /// How many datagrams that are no messages get a line of their own, without and with `-v`.
 const LINES: [u64; 2] = [3, 100];
 
-struct Wait<'a> {
-    settings: &'a Settings,
-    voice: &'a Voice,
-    inquiry: Inquiry,
-    started: Instant,
-    line: Line,
-    tally: Tally,
-    unfound: BTreeSet<String>,
-    port_trouble: Option<String>,
+/// How long the end waits for what is being remembered; it changes nothing any more.
+const FAREWELL: Duration = Duration::from_millis(250);
+
+/// A message that is being remembered, and whether it is live and counts already.
+type Ticket = (Datagram, bool);
+
+/// What this run waits for, and what it has come to.
+pub(super) struct Wait<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) voice: &'a Voice,
+    pub(super) inquiry: Inquiry,
+    pub(super) started: Instant,
+    pub(super) line: Line,
+    pub(super) tally: Tally,
+    pub(super) unfound: BTreeSet<String>,
+    pub(super) port_trouble: Option<String>,
+    /// Remembers what was heard; `None` without keys, or when the system makes no thread.
+    notary: Option<Notary<Ticket>>,
+    /// How many wait to be remembered.
+    unwritten: usize,
+    pub(super) state_trouble: Option<String>,
 }
 
 /// Waits until the node of `settings` is known to be in its crash kernel, at most until `deadline`.
 pub fn off(settings: &Settings, started: Instant, deadline: Instant, voice: &Voice) -> Ending {
     let node = Node::new(&settings.nodename, settings.port.as_deref(), settings.family);
+    let fail = |why: &str| {
+        voice.say(Weight::Error, format!("off: {why}"));
+        Ending::Unwell
+    };
     if node.names().next().is_none() {
-        voice.say(Weight::Error, "off: nodename or port is needed, to know whose message counts");
-        return Ending::Unwell;
+        return fail("nodename or port is needed, to know whose message counts");
     }
+    let names: Vec<_> = node.names().map(|name| name.text.as_str()).collect();
+    let (policy, examiner) = match credentials::load(settings, &names, deadline) {
+        Ok(loaded) => loaded,
+        Err(error) => return fail(&format!("nothing can be verified: {error}")),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => {
-            voice.say(Weight::Error, format!("off: cannot wait for anything: {error}"));
-            return Ending::Unwell;
-        }
+        Err(error) => return fail(&format!("cannot wait for anything: {error}")),
     };
+    let mut state_trouble = None;
+    let notary = examiner.as_ref().and_then(|_| match Notary::start(&settings.state_dir) {
+        Ok(notary) => Some(notary),
+        Err(error) => {
+            state_trouble = Some(format!("state_dir: no thread to remember with: {error}"));
+            None
+        }
+    });
     let wait = Wait {
         settings,
         voice,
-        inquiry: Inquiry::new(node, started, deadline),
+        inquiry: Inquiry::new(node, (policy, examiner), started, deadline),
         started,
         line: Line::new(settings.ipport),
         tally: Tally::default(),
         unfound: BTreeSet::new(),
         port_trouble: None,
+        notary,
+        unwritten: 0,
+        state_trouble,
     };
     let ending = runtime.block_on(wait.run(deadline));
-    // Whoever is still looking up a name is not waited for.
+    // Whoever is still looking up a name, or writing to a disk that hangs, is not waited for.
     runtime.shutdown_background();
     ending
 }
 
 impl Wait<'_> {
     async fn run(mut self, deadline: Instant) -> Ending {
-        let mut lookups = lookup::start(self.names(), self.settings.family);
+        let names = self.names();
+        if self.notary.is_some() {
+            // Who is signed needs no address.
+            self.line.ask(&[], &names);
+        }
+        let mut lookups = lookup::start(names, self.settings.family);
         let mut found = Vec::new();
         let timeout = tokio::time::sleep(left(deadline));
         tokio::pin!(timeout);
-        self.voice.say(
-            Weight::Info,
-            format!(
-                "waiting up to {} s for a message of {} on UDP port {}",
-                self.settings.timeout.as_secs(),
-                self.inquiry.node().title(),
-                self.settings.ipport
-            ),
-        );
+        self.tell_beginning();
         loop {
             // Before anything that waits is looked at, however long this process did not run.
             match self.inquiry.standing(clock::now()) {
-                Standing::InCrashKernel { from, heard_at } => {
+                Standing::InCrashKernel { from, heard_at, proof } => {
                     self.line.leave();
-                    self.tell_success(from, heard_at);
+                    self.tell_success(from, heard_at, proof);
+                    self.write_what_is_left(deadline).await;
                     return Ending::InCrashKernel;
                 }
                 Standing::TooLate => {
@@ -101,6 +129,7 @@ impl Wait<'_> {
                         self.learn(&mut found);
                     }
                 }
+                news = next_judged(&mut self.notary) => self.heed_notary(news),
                 news = self.line.next() => self.heed(news),
             }
         }
@@ -113,10 +142,10 @@ impl Wait<'_> {
         names.into_iter().collect()
     }
 
-    fn learn(&mut self, found: &mut Vec<Found>) {
+    fn learn(&mut self, found: &mut Vec<Name>) {
         let mut new = Vec::new();
         let mut rule_changed = false;
-        for Found { name, known, remarks } in found.drain(..) {
+        for Name { name, known, remarks } in found.drain(..) {
             for remark in remarks {
                 self.voice.say_once(Weight::Warning, remark);
             }
@@ -139,7 +168,7 @@ impl Wait<'_> {
             }
             rule_changed |= self.inquiry.learn(|node| node.learn(&name, &known));
         }
-        self.line.ask(&new);
+        self.line.ask(&new, &[]);
         if rule_changed
             && let Some(warning) = self.inquiry.node().warning(&self.inquiry.believed().rule)
         {
@@ -159,145 +188,161 @@ impl Wait<'_> {
     }
 
     fn hear(&mut self, datagram: &Datagram) {
-        let from = datagram.from;
-        self.inquiry.hear(datagram);
-        let own = self.inquiry.believed().addresses.contains(&from);
-        match datagram.said {
+        let Heard { found, challenge, hearing } =
+            self.inquiry.hear(datagram, clock::now(), proof::random);
+        self.tell_found(datagram, &found);
+        if let Some(challenge) = challenge {
+            self.challenge(datagram, &challenge);
+        }
+        if let Some(hearing) = hearing {
+            let ticket = (datagram.clone(), matches!(found, Found::Counts(Proof::Live)));
+            let judged = match &mut self.notary {
+                Some(notary) => notary.submit(hearing, ticket),
+                None => {
+                    let result = Err(Disbelief::Unremembered);
+                    Some(Judged { ticket, result, trouble: None })
+                }
+            };
+            match judged {
+                Some(judged) => self.judged(judged),
+                None => self.unwritten = self.unwritten.saturating_add(1),
+            }
+        }
+    }
+
+    fn challenge(&self, datagram: &Datagram, challenge: &Packet) {
+        let Datagram { from, port, .. } = datagram;
+        match self.line.send(*from, *port, challenge) {
+            Ok(()) => {
+                self.voice.say_once(Weight::Detail, format!("challenged {from}"));
+            }
             Err(error) => {
-                self.tally.refused(datagram, own);
-                let told = self.tally.refused_total();
-                let [few, many] = LINES;
-                let line = || format!("refused a datagram from {from}: {error}");
-                match self.voice.verbose() {
-                    0 if told <= few => self.voice.say(Weight::Warning, line()),
-                    1 if told <= many => self.voice.say(Weight::Detail, line()),
-                    2.. => self.voice.say(Weight::Detail, line()),
-                    _ => {}
-                }
+                let line = format!("no challenge could be sent to {from}: {error}");
+                self.voice.say_once(Weight::Detail, line);
             }
-            Ok(_) if !own => {
-                let first = self.tally.stranger(from);
-                let title = self.inquiry.node().title();
-                let line =
-                    || format!("heard a message from {from}, which is not known to be {title}");
-                if first {
-                    self.voice.say(Weight::Info, line());
-                } else if self.voice.verbose() > 1 {
-                    self.voice.say(Weight::Detail, line());
-                }
+        }
+    }
+
+    fn heed_notary(&mut self, news: store::News<Ticket>) {
+        match news {
+            store::News::Judged(judged) => {
+                self.unwritten = self.unwritten.saturating_sub(1);
+                self.judged(judged);
             }
-            Ok(_) => {
-                let age = Duration::from_nanos(
-                    self.started.as_nanos().saturating_sub(datagram.received_at.as_nanos()),
+            store::News::Began(path) => {
+                let path = path.display();
+                let line = format!(
+                    "{path} is new: a message captured before today would count once, unless the \
+                     policy is live"
+                );
+                self.voice.say_once(Weight::Info, line);
+            }
+            store::News::Trouble(error) => self.tell_state_trouble(&error),
+        }
+    }
+
+    fn judged(&mut self, judged: Judged<Ticket>) {
+        let Judged { ticket: (datagram, counts_already), result, trouble } = judged;
+        if let Some(trouble) = trouble {
+            self.tell_state_trouble(&trouble);
+        }
+        if !counts_already {
+            let found = self.inquiry.judged(&datagram, result);
+            self.tell_found(&datagram, &found);
+        }
+    }
+
+    /// The verdict is known and told. What it rests on should not count again, so what can be remembered
+    /// in a moment is.
+    async fn write_what_is_left(&mut self, deadline: Instant) {
+        let until = tokio::time::sleep(FAREWELL.min(left(deadline)));
+        tokio::pin!(until);
+        while self.unwritten > 0 {
+            tokio::select! {
+                () = &mut until => return,
+                news = next_judged(&mut self.notary) => self.heed_notary(news),
+            }
+        }
+    }
+
+    /// One line for the first of each kind, more with `-v`; all are counted.
+    fn tell_found(&mut self, datagram: &Datagram, found: &Found) {
+        let from = datagram.from;
+        let title = self.inquiry.node().title();
+        let (first, line) = match found {
+            Found::Refused(error) => {
+                self.tell_refused(datagram, *error);
+                return;
+            }
+            Found::Disbelieved(Disbelief::Stranger) => {
+                let line = format!("heard a message from {from}, which is not known to be {title}");
+                (self.tally.stranger(from).then_some(Weight::Info), line)
+            }
+            Found::Disbelieved(cause) => {
+                let signed = datagram.message().ok().and_then(|message| message.signed());
+                let key_id = signed.map(|signed| signed.key_id);
+                let first = self.tally.disbelieved(*cause, from, key_id);
+                let weight = match cause {
+                    // It was challenged; the answer is on its way.
+                    Disbelief::Unproven => Weight::Detail,
+                    _ => Weight::Warning,
+                };
+                let line = format!("a message of {title} from {from} does not count: {cause}");
+                (first.then_some(weight), line)
+            }
+            Found::SignedAs(name) => {
+                let first = self.tally.signed_as(name);
+                let line = format!(
+                    "a message from {from}, an address of {title}, is signed as {name}, and does not count"
+                );
+                (first.then_some(Weight::Warning), line)
+            }
+            Found::Right | Found::Counts(_) => {
+                let age = self.started.saturating_since(datagram.received_at);
+                let line = format!(
+                    "a message from {from} came {age:.1?} before this run began and is no evidence of now"
                 );
                 if !age.is_zero() {
-                    let line = format!(
-                        "a message from {from} came {age:.1?} before this run began and is no evidence of now"
-                    );
                     self.voice.say_once(Weight::Info, line);
                 }
+                return;
             }
-        }
-    }
-
-    fn heed_notice(&mut self, notice: Notice) {
-        let port = self.settings.ipport;
-        self.port_trouble = match &notice {
-            Notice::PortInUse(trouble) | Notice::Trouble(trouble) => Some(trouble.clone()),
-            Notice::ServedInVain(peer) => Some(format!(
-                "UDP port {port} is in use by another program, also for process {}, which waits for it",
-                peer.pid
-            )),
-            Notice::Listening | Notice::Served(_) => None,
-            Notice::Bereft | Notice::Hangs(_) | Notice::Untrusted(_) => self.port_trouble.take(),
         };
-        match notice {
-            Notice::Listening => self.voice.say(Weight::Detail, format!("UDP port {port} is open")),
-            Notice::Served(peer) => self.voice.say(
-                Weight::Detail,
-                format!("process {} reads UDP port {port} for this one, too", peer.pid),
-            ),
-            Notice::Bereft => self.voice.say(
-                Weight::Detail,
-                format!("the process that read UDP port {port} is gone; going on without it"),
-            ),
-            Notice::Hangs(peer) => self.voice.say_once(
-                Weight::Warning,
-                format!(
-                    "process {} reads UDP port {port} but does not answer; reading in its place",
-                    peer.pid
-                ),
-            ),
-            Notice::Untrusted(who) => self.voice.say_once(
-                Weight::Warning,
-                format!("{who} and is not believed; reading UDP port {port} without it"),
-            ),
-            Notice::PortInUse(_) | Notice::Trouble(_) | Notice::ServedInVain(_) => {
-                if let Some(trouble) = &self.port_trouble {
-                    let line = format!("{trouble}; trying again until the time is up");
-                    self.voice.say_once(Weight::Warning, line);
-                }
-            }
+        match first {
+            Some(weight) => self.voice.say(weight, line),
+            None if self.voice.verbose() > 1 => self.voice.say(Weight::Detail, line),
+            None => {}
         }
     }
 
-    fn tell_success(&self, from: Address, heard_at: Instant) {
-        let node = self.node_at(&[from]);
-        let after = heard_at.saturating_since(self.started);
-        let decided = clock::now().saturating_since(heard_at);
-        self.voice.say(
-            Weight::Info,
-            format!("{node} is in its crash kernel: heard after {:.1} s", after.as_secs_f64()),
-        );
-        self.voice.say(Weight::Detail, format!("from that message to this verdict: {decided:.1?}"));
-    }
-
-    /// The node's name and these of its addresses, unless they are the same.
-    fn node_at(&self, addresses: &[Address]) -> String {
-        let title = self.inquiry.node().title();
-        match join(addresses) {
-            addresses if addresses.is_empty() || addresses == title => title,
-            addresses => format!("{title} ({addresses})"),
+    fn tell_refused(&mut self, datagram: &Datagram, error: fence_kdump_core::DecodeError) {
+        let from = datagram.from;
+        let own = self.inquiry.believed().addresses.contains(&from);
+        self.tally.refused(error, own);
+        let told = self.tally.refused_total();
+        let [few, many] = LINES;
+        let line = || format!("refused a datagram from {from}: {error}");
+        match self.voice.verbose() {
+            0 if told <= few => self.voice.say(Weight::Warning, line()),
+            1 if told <= many => self.voice.say(Weight::Detail, line()),
+            2.. => self.voice.say(Weight::Detail, line()),
+            _ => {}
         }
-    }
-
-    fn tell_failure(&self) {
-        let believed: Vec<_> = self.inquiry.believed().addresses.iter().copied().collect();
-        let node = self.node_at(&believed);
-        let mut line = format!(
-            "{node} is not known to be in its crash kernel: no message within {} s",
-            self.settings.timeout.as_secs()
-        );
-        if let Some(instead) = self.tally.told() {
-            line.push_str("; heard instead: ");
-            line.push_str(&instead);
-        }
-        if believed.is_empty() && !self.unfound.is_empty() {
-            let names: Vec<_> = self.unfound.iter().take(8).map(String::as_str).collect();
-            line.push_str("; no address was found for: ");
-            line.push_str(&names.join(", "));
-        }
-        if let Some(trouble) = &self.port_trouble {
-            line.push_str("; ");
-            line.push_str(trouble);
-        }
-        self.voice.say(Weight::Error, line);
     }
 }
 
 /// Waits for names; never comes back when there will be none. Cancel-safe.
-async fn next_found(lookups: &mut mpsc::UnboundedReceiver<Found>, found: &mut Vec<Found>) -> usize {
+async fn next_found(lookups: &mut mpsc::UnboundedReceiver<Name>, found: &mut Vec<Name>) -> usize {
     match lookups.recv_many(found, 256).await {
         0 => std::future::pending().await,
         count => count,
     }
 }
 
-/// At most eight addresses.
-fn join(addresses: &[Address]) -> String {
-    let mut texts: Vec<_> = addresses.iter().take(8).map(ToString::to_string).collect();
-    if addresses.len() > texts.len() {
-        texts.push("…".to_owned());
+/// Waits for the memory; never comes back without one. Cancel-safe.
+async fn next_judged(notary: &mut Option<Notary<Ticket>>) -> store::News<Ticket> {
+    match notary {
+        Some(notary) => notary.next().await,
+        None => std::future::pending().await,
     }
-    texts.join(", ")
 }

@@ -3,9 +3,9 @@
 use std::sync::mpsc;
 use std::thread;
 
-use fence_kdump_core::Instant;
+use fence_kdump_core::{Instant, Policy};
 
-use super::{Ending, left};
+use super::{Ending, credentials, left};
 use crate::control::name;
 use crate::control::seat::{self, Seat};
 use crate::lookup;
@@ -14,12 +14,14 @@ use crate::options::Settings;
 use crate::socket::{Port, PortError};
 use crate::voice::{Voice, Weight};
 
-/// Checks that the names resolve and that the port can be listened on. The values themselves were
-/// checked when they were read.
+/// Checks that the names resolve, that the port can be listened on and, if there is a key file, that
+/// signed messages of the node could be verified and remembered. The values themselves were checked
+/// when they were read.
 pub fn validate_all(settings: &Settings, deadline: Instant, voice: &Voice) -> Ending {
+    let keys_are_well = credentials::check(settings, deadline, voice);
     let names_are_well = names(settings, deadline, voice);
     let port_is_well = port(settings.ipport, voice);
-    if names_are_well && port_is_well { Ending::Well } else { Ending::Unwell }
+    if keys_are_well && names_are_well && port_is_well { Ending::Well } else { Ending::Unwell }
 }
 
 fn names(settings: &Settings, deadline: Instant, voice: &Voice) -> bool {
@@ -68,7 +70,8 @@ fn names(settings: &Settings, deadline: Instant, voice: &Voice) -> bool {
     }
     failures.dedup();
     let believed = node.believed();
-    let well = !believed.addresses.is_empty();
+    // Who is signed needs no address.
+    let well = !believed.addresses.is_empty() || settings.policy() != Ok(Policy::Plain);
     let weight = if well { Weight::Warning } else { Weight::Error };
     for failure in failures {
         voice.say_once(weight, failure);

@@ -2,6 +2,7 @@
 //! connection, what one says is read by a task of its own, and there is a bound to everything.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,8 +14,10 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::packet::{self, Reply, Request};
+use super::recent::named;
 use super::seat::{self, Peer, Received};
 use crate::address::Address;
+use crate::socket::Datagram;
 use crate::sys::watch;
 
 /// The most that are served at once; more wait in the kernel's queue or are sent away.
@@ -22,6 +25,9 @@ pub const MOST: usize = 1024;
 
 /// The most addresses that all of them together may ask for.
 const ADDRESSES: usize = 64 * 1024;
+
+/// The most names that all of them together may ask for, of 253 bytes each: 4 MiB.
+const NAMES: usize = 16 * 1024;
 
 /// How many packets may wait for the holder.
 const INBOX: usize = 256;
@@ -42,9 +48,46 @@ pub enum Said {
 struct Client {
     fd: Arc<AsyncFd<OwnedFd>>,
     reader: AbortHandle,
-    addresses: Vec<Address>,
     wants_socket: bool,
     asks: bool,
+}
+
+/// Who asks about what.
+#[derive(Debug)]
+struct Asked<K> {
+    by: HashMap<K, Vec<Id>>,
+    of: HashMap<Id, Vec<K>>,
+    total: usize,
+}
+
+impl<K> Default for Asked<K> {
+    fn default() -> Self {
+        Self { by: HashMap::new(), of: HashMap::new(), total: 0 }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Asked<K> {
+    fn add(&mut self, id: Id, key: K) {
+        let ids = self.by.entry(key.clone()).or_default();
+        if !ids.contains(&id) {
+            ids.push(id);
+            self.of.entry(id).or_default().push(key);
+            self.total = self.total.saturating_add(1);
+        }
+    }
+
+    fn leave(&mut self, id: Id) {
+        let keys = self.of.remove(&id).unwrap_or_default();
+        self.total = self.total.saturating_sub(keys.len());
+        for key in keys {
+            if let Some(ids) = self.by.get_mut(&key) {
+                ids.retain(|&other| other != id);
+                if ids.is_empty() {
+                    self.by.remove(&key);
+                }
+            }
+        }
+    }
 }
 
 /// All of them.
@@ -52,8 +95,9 @@ struct Client {
 pub struct Clients {
     next: Id,
     all: HashMap<Id, Client>,
-    asked: HashMap<Address, Vec<Id>>,
-    asked_total: usize,
+    addresses: Asked<Address>,
+    /// In lower case.
+    names: Asked<String>,
     asking: usize,
     inbox: mpsc::Receiver<(Id, Said)>,
     door: mpsc::Sender<(Id, Said)>,
@@ -65,8 +109,8 @@ impl Default for Clients {
         Self {
             next: 0,
             all: HashMap::new(),
-            asked: HashMap::new(),
-            asked_total: 0,
+            addresses: Asked::default(),
+            names: Asked::default(),
             asking: 0,
             inbox,
             door,
@@ -127,7 +171,7 @@ impl Clients {
         };
         let fd = Arc::new(fd);
         let reader = tokio::spawn(listen(id, Arc::clone(&fd), self.door.clone())).abort_handle();
-        let client = Client { fd, reader, addresses: Vec::new(), wants_socket: false, asks: false };
+        let client = Client { fd, reader, wants_socket: false, asks: false };
         self.all.insert(id, client);
     }
 
@@ -140,8 +184,9 @@ impl Clients {
         }
     }
 
-    /// `id` asks about `addresses`. False when that is too much; then it is sent away.
-    pub fn ask(&mut self, id: Id, addresses: &[Address]) -> bool {
+    /// `id` asks about `addresses`, and about messages that have one of `names`. False when that is
+    /// too much; then it is sent away.
+    pub fn ask(&mut self, id: Id, addresses: &[Address], names: &[String]) -> bool {
         let Some(client) = self.all.get_mut(&id) else {
             return false;
         };
@@ -149,16 +194,14 @@ impl Clients {
             self.asking = self.asking.saturating_add(1);
         }
         for &address in addresses {
-            let ids = self.asked.entry(address).or_default();
-            if !ids.contains(&id) {
-                ids.push(id);
-                client.addresses.push(address);
-                self.asked_total = self.asked_total.saturating_add(1);
-            }
+            self.addresses.add(id, address);
         }
-        let fits = self.asked_total <= ADDRESSES;
+        for name in names {
+            self.names.add(id, name.to_ascii_lowercase());
+        }
+        let fits = self.addresses.total <= ADDRESSES && self.names.total <= NAMES;
         if !fits {
-            let why = "too many addresses are asked for".to_owned();
+            let why = "too many addresses or names are asked for".to_owned();
             self.reply(id, &Reply::Refused { why });
             self.leave(id);
         }
@@ -187,13 +230,23 @@ impl Clients {
         waiting.map(|(&id, _)| id).collect()
     }
 
-    /// Tells everybody who asked about `from`; `reply` is made only when somebody did.
-    pub fn tell(&mut self, from: Address, reply: impl FnOnce() -> Reply) {
-        let Some(ids) = self.asked.get(&from) else {
+    /// Tells everybody who asked about where `datagram` came from, or about the name that it has. The
+    /// packet is made only when somebody did.
+    pub fn tell(&mut self, datagram: &Datagram) {
+        let by_address = self.addresses.by.get(&datagram.from);
+        let name = if self.names.by.is_empty() { None } else { named(datagram) };
+        let by_name = name.and_then(|name| self.names.by.get(&name));
+        let mut ids: Vec<Id> = by_address.into_iter().chain(by_name).flatten().copied().collect();
+        if ids.is_empty() {
+            return;
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let Some(reply) = Reply::heard(datagram) else {
             return;
         };
-        let bytes = packet::write(&reply());
-        for id in ids.clone() {
+        let bytes = packet::write(&reply);
+        for id in ids {
             self.send(id, &bytes, None);
         }
     }
@@ -215,15 +268,8 @@ impl Clients {
         self.asking = self.asking.saturating_sub(usize::from(client.asks));
         // It may be gone already.
         let _ = shutdown(client.fd.get_ref().as_raw_fd(), Shutdown::Both);
-        self.asked_total = self.asked_total.saturating_sub(client.addresses.len());
-        for address in client.addresses {
-            if let Some(ids) = self.asked.get_mut(&address) {
-                ids.retain(|&other| other != id);
-                if ids.is_empty() {
-                    self.asked.remove(&address);
-                }
-            }
-        }
+        self.addresses.leave(id);
+        self.names.leave(id);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::future::pending;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::seat;
 use crate::address::Address;
 use crate::clock::{self, Reading};
 use crate::line::{News, Notice};
-use crate::socket::{BATCH, Datagram, Port, PortError, Queue};
+use crate::socket::{BATCH, Port, PortError, Queue};
 use crate::sys::{attempt, watch};
 
 /// How long after a failure the port is tried again.
@@ -136,17 +137,19 @@ impl Holder {
         }
     }
 
-    /// What was heard from `addresses` a moment ago is told again.
-    pub fn recall(&mut self, addresses: &[Address]) {
-        for &from in addresses {
-            if let Some((received_at, message)) = self.recent.of(from) {
-                self.news.push_back(News::Datagram(Datagram {
-                    received_at,
-                    from,
-                    said: Ok(message),
-                }));
-            }
-        }
+    /// What was heard from `addresses`, or in one of `names`, a moment ago is told again.
+    pub fn recall(&mut self, addresses: &[Address], names: &[String]) {
+        let found = self.recent.of(addresses, names);
+        self.news.extend(found.into_iter().cloned().map(News::Datagram));
+    }
+
+    /// Sends `bytes` from the UDP port.
+    ///
+    /// # Errors
+    /// When the port is not open yet, or the kernel does not take it.
+    pub fn send(&self, to: Address, port: u16, bytes: &[u8]) -> io::Result<()> {
+        let open = self.port.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        open.send(to, port, bytes)
     }
 
     /// Answers a [`News::StatusAsked`].
@@ -230,7 +233,7 @@ impl Holder {
         for _ in 0..BATCH {
             match attempt(listener, seat::accept) {
                 Ok((fd, peer)) => self.clients.welcome(fd, peer),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => {
                     self.closed_until = Some(Timer::now() + AGAIN);
                     self.notice(Notice::Trouble(format!("control socket: {error}")));
@@ -261,12 +264,11 @@ impl Holder {
                 self.clients.reply(id, &welcome);
                 self.give_socket(id);
             }
-            Said::Request(Request::Ask { addresses }, _) => {
-                if self.clients.ask(id, &addresses) {
-                    for from in addresses {
-                        if let Some((at, message)) = self.recent.of(from) {
-                            self.clients.reply(id, &Reply::heard(from, at, &message));
-                        }
+            Said::Request(Request::Ask { addresses, names }, _) => {
+                if self.clients.ask(id, &addresses, &names) {
+                    let found = self.recent.of(&addresses, &names);
+                    for reply in found.into_iter().filter_map(Reply::heard) {
+                        self.clients.reply(id, &reply);
                     }
                 }
             }
@@ -298,11 +300,9 @@ impl Holder {
             return Queue::Empty;
         };
         let read = port.read(|datagram| {
-            if let Ok(message) = &datagram.said {
-                recent.remember(datagram.from, datagram.received_at, *message);
-                clients.tell(datagram.from, || {
-                    Reply::heard(datagram.from, datagram.received_at, message)
-                });
+            if datagram.said.is_ok() {
+                recent.remember(&datagram);
+                clients.tell(&datagram);
             }
             news.push_back(News::Datagram(datagram));
         });

@@ -3,10 +3,11 @@
 //! Unknown fields and types are passed over, so that an older and a newer program understand each
 //! other in what both know.
 
-use fence_kdump_core::{DecodeError, Instant, Message, decode, encode};
+use fence_kdump_core::DecodeError;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::socket::{Datagram, Words};
 
 /// No packet is larger, in bytes.
 pub const LARGEST: usize = 16 * 1024;
@@ -14,17 +15,24 @@ pub const LARGEST: usize = 16 * 1024;
 /// The most addresses in one [`Request::Ask`], so that it fits a packet.
 pub const ADDRESSES: usize = 200;
 
+/// The most names in one [`Request::Ask`], so that it fits a packet.
+pub const NAMES: usize = 25;
+
 /// What a waiter says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Request {
     /// The first packet: whoever sends it wants [`Reply::Welcome`] and [`Reply::Socket`].
     Hello {},
-    /// To be told of messages from these addresses, besides those asked for before. Sent right after
-    /// [`Request::Hello`], even when no address is known yet.
+    /// To be told of messages from these addresses, and of messages that have one of these node
+    /// names, wherever they come from; besides those asked for before. Sent right after
+    /// [`Request::Hello`], even when nothing is to be asked for yet.
     Ask {
         /// At most [`ADDRESSES`].
         addresses: Vec<Address>,
+        /// At most [`NAMES`], in any case.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        names: Vec<String>,
     },
     /// To be answered at once.
     Ping {},
@@ -77,6 +85,9 @@ pub enum Reply {
     Heard {
         /// Where it came from.
         from: Address,
+        /// From which UDP port; 0 when it cannot be answered.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        port: u16,
         /// When it arrived, by CLOCK_BOOTTIME in nanoseconds.
         at: u64,
         /// The message as it was on the wire, in hexadecimal.
@@ -102,6 +113,10 @@ pub enum Reply {
 
 fn largest() -> i64 {
     i64::MAX
+}
+
+fn is_zero(port: &u16) -> bool {
+    *port == 0
 }
 
 /// What the holder of a port knows.
@@ -132,20 +147,45 @@ pub struct NodeStatus {
     pub since_ms: Option<u64>,
     /// How long ago its latest message came, in milliseconds.
     pub last_heard_ms: Option<u64>,
-    /// Messages of this dump.
+    /// Messages of this dump that were believed.
     pub messages: u32,
+    /// What its messages have to prove: `plain`, `signed` or `live`.
+    #[serde(default)]
+    pub policy: Option<String>,
+    /// What the latest believed message proved: `plain`, `signed` or `live`.
+    #[serde(default)]
+    pub proof: Option<String>,
+    /// What the node says that it does: `booted`, `dumping`, `finished`, `failed` or `leaving`.
+    #[serde(default)]
+    pub phase: Option<String>,
+    /// How much of the dump is done, in bytes, if the node says so.
+    #[serde(default)]
+    pub done: Option<u64>,
+    /// How much there is to dump, in bytes, if the node knows and says so.
+    #[serde(default)]
+    pub total: Option<u64>,
+    /// The id of the cluster key from which the key of the latest signed message comes, in
+    /// hexadecimal.
+    #[serde(default)]
+    pub key_id: Option<String>,
+    /// The address that the latest believed message came from.
+    #[serde(default)]
+    pub from: Option<String>,
 }
 
 impl Reply {
-    /// A message from `from` that arrived at `at`.
+    /// The message of `datagram`; `None` when it is none.
     #[must_use]
-    pub fn heard(from: Address, at: Instant, message: &Message) -> Self {
-        let bytes = encode(message.byte_order);
-        Self::Heard {
-            from,
-            at: at.as_nanos(),
-            bytes: bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    pub fn heard(datagram: &Datagram) -> Option<Self> {
+        let Datagram { received_at, from, port, said } = datagram;
+        let bytes = said.as_ref().ok()?.as_bytes();
+        let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+        for byte in bytes {
+            for digit in [byte >> 4, byte & 0xf] {
+                text.push(char::from_digit(digit.into(), 16).unwrap_or('?'));
+            }
         }
+        Some(Self::Heard { from: *from, port: *port, at: received_at.as_nanos(), bytes: text })
     }
 }
 
@@ -153,7 +193,7 @@ impl Reply {
 ///
 /// # Errors
 /// When they are no message.
-pub fn message(hexadecimal: &str) -> Result<Message, DecodeError> {
+pub fn words(hexadecimal: &str) -> Result<Words, DecodeError> {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let bytes: Option<Vec<u8>> = hexadecimal
         .as_bytes()
@@ -163,7 +203,7 @@ pub fn message(hexadecimal: &str) -> Result<Message, DecodeError> {
             _ => None,
         })
         .collect();
-    decode(&bytes.unwrap_or_default())
+    Words::read(&bytes.unwrap_or_default())
 }
 
 /// As bytes. A packet that cannot be written is empty, which nobody understands.
@@ -174,20 +214,38 @@ pub fn write(packet: &impl Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fence_kdump_core::ByteOrder;
+    use fence_kdump_core::{ByteOrder, Instant, encode};
     use proptest::prelude::*;
+
+    fn datagram(port: u16, bytes: &[u8]) -> Datagram {
+        Datagram {
+            received_at: Instant::from_nanos(5),
+            from: "192.0.2.7".parse().unwrap(),
+            port,
+            said: Words::read(bytes),
+        }
+    }
 
     #[test]
     fn frozen_packets() {
-        let from: Address = "192.0.2.7".parse().unwrap();
-        let order = ByteOrder::Little;
-        let heard = Reply::heard(from, Instant::from_nanos(5), &Message::v1(order));
+        let bytes = encode(ByteOrder::Little);
+        let older = Reply::heard(&datagram(0, &bytes)).unwrap();
         let text = r#"{"type":"heard","from":"192.0.2.7","at":5,"bytes":"402a301b01000000"}"#;
+        assert_eq!(write(&older), text.as_bytes());
+        assert_eq!(serde_json::from_str::<Reply>(text).unwrap(), older);
+        let heard = Reply::heard(&datagram(513, &bytes)).unwrap();
+        let text =
+            r#"{"type":"heard","from":"192.0.2.7","port":513,"at":5,"bytes":"402a301b01000000"}"#;
         assert_eq!(write(&heard), text.as_bytes());
         assert_eq!(serde_json::from_str::<Reply>(text).unwrap(), heard);
         let ask = r#"{"type":"ask","addresses":["fe80::1%2"],"newer":1}"#;
-        let addresses = vec!["fe80::1%2".parse().unwrap()];
-        assert_eq!(serde_json::from_str::<Request>(ask).unwrap(), Request::Ask { addresses });
+        let addresses: Vec<Address> = vec!["fe80::1%2".parse().unwrap()];
+        let older = Request::Ask { addresses: addresses.clone(), names: Vec::new() };
+        assert_eq!(serde_json::from_str::<Request>(ask).unwrap(), older);
+        let ask = r#"{"type":"ask","addresses":["fe80::1%2"],"names":["n1"]}"#;
+        let both = Request::Ask { addresses, names: vec!["n1".into()] };
+        assert_eq!(serde_json::from_str::<Request>(ask).unwrap(), both);
+        assert_eq!(write(&both), ask.as_bytes());
         let newer = r#"{"type":"newer","x":{}}"#;
         assert_eq!(serde_json::from_str::<Request>(newer).unwrap(), Request::Unknown);
         assert_eq!(serde_json::from_str::<Reply>(newer).unwrap(), Reply::Unknown);
@@ -195,19 +253,32 @@ mod tests {
         assert_eq!(serde_json::from_str::<Request>(hello).unwrap(), Request::Hello {});
     }
 
+    /// An older daemon says less of a node.
+    #[test]
+    fn a_node_of_an_older_daemon() {
+        let text =
+            r#"{"name":"n1","state":"unheard","since_ms":null,"last_heard_ms":null,"messages":0}"#;
+        let node: NodeStatus = serde_json::from_str(text).unwrap();
+        assert_eq!((node.policy, node.key_id), (None, None));
+    }
+
     #[test]
     fn a_full_ask_fits_a_packet() {
         let longest = "fe80:1111:1111:1111:1111:1111:1111:1111%4294967295";
         let addresses = vec![longest.parse().unwrap(); ADDRESSES];
-        assert!(write(&Request::Ask { addresses }).len() <= LARGEST);
+        assert!(write(&Request::Ask { addresses, names: Vec::new() }).len() <= LARGEST);
+        // Every character of which has to be escaped.
+        let names = vec!["\"".repeat(253); NAMES];
+        assert!(write(&Request::Ask { addresses: Vec::new(), names }).len() <= LARGEST);
     }
 
     #[test]
     fn only_a_whole_message_is_a_message() {
-        assert!(message("402a301b01000000").is_ok());
+        assert!(words("402a301b01000000").is_ok());
         for bad in ["", "4", "402a301b0100000", "402a301b0100000000", "zz", "é"] {
-            assert!(message(bad).is_err(), "{bad}");
+            assert!(words(bad).is_err(), "{bad}");
         }
+        assert_eq!(Reply::heard(&datagram(1, b"nonsense")), None);
     }
 
     proptest! {
@@ -215,7 +286,25 @@ mod tests {
         fn every_packet_has_an_answer(bytes: Vec<u8>, text: String) {
             drop(serde_json::from_slice::<Request>(&bytes));
             drop(serde_json::from_slice::<Reply>(&bytes));
-            let _ = message(&text);
+            drop(words(&text));
+        }
+
+        #[test]
+        fn every_message_comes_through(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            // An extension of one field for private use.
+            let mut message = encode(ByteOrder::Big).to_vec();
+            message.extend(b"KDX1");
+            for (kind, value) in (0x60..).zip(bytes.chunks(255)) {
+                message.extend([kind, u8::try_from(value.len()).unwrap()]);
+                message.extend(value);
+            }
+            match Reply::heard(&datagram(1, &message)) {
+                Some(Reply::Heard { bytes, .. }) => {
+                    let words = words(&bytes).unwrap();
+                    prop_assert_eq!(words.as_bytes(), &message[..]);
+                }
+                other => prop_assert!(false, "{:?}", other),
+            }
         }
     }
 }

@@ -11,11 +11,11 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant as Timer, sleep_until};
 
 use super::holder::Inherited;
-use super::packet::{self, ADDRESSES, Reply, Request};
+use super::packet::{self, ADDRESSES, NAMES, Reply, Request};
 use super::seat::{self, Peer, Received};
 use crate::address::Address;
 use crate::clock::{self, Reading};
-use crate::socket::Datagram;
+use crate::socket::{self, Datagram};
 use crate::sys::watch;
 
 /// How often the holder is asked whether it is still there.
@@ -85,21 +85,34 @@ impl Waiter {
             ping_at: now + PING,
             hangs: false,
         };
-        waiter.send(&Request::Hello {})?;
+        waiter.say(&Request::Hello {})?;
         Ok(waiter)
     }
 
-    /// Asks about `addresses`, besides those asked about before.
+    /// Asks about `addresses`, and about messages that have one of `names`, besides those asked about
+    /// before.
     ///
     /// # Errors
     /// When the holder is gone, or hangs and has not read what was said before.
-    pub fn ask(&self, addresses: &[Address]) -> io::Result<()> {
-        let ask =
-            |addresses: &[Address]| self.send(&Request::Ask { addresses: addresses.to_vec() });
-        if addresses.is_empty() {
-            return ask(addresses);
+    pub fn ask(&self, addresses: &[Address], names: &[String]) -> io::Result<()> {
+        let ask = |addresses: &[Address], names: &[String]| {
+            let (addresses, names) = (addresses.to_vec(), names.to_vec());
+            self.say(&Request::Ask { addresses, names })
+        };
+        if addresses.is_empty() && names.is_empty() {
+            return ask(&[], &[]);
         }
-        addresses.chunks(ADDRESSES).try_for_each(ask)
+        names.chunks(NAMES).try_for_each(|names| ask(&[], names))?;
+        addresses.chunks(ADDRESSES).try_for_each(|addresses| ask(addresses, &[]))
+    }
+
+    /// Sends `bytes` from the UDP port, through the copy of its socket that the holder gave.
+    ///
+    /// # Errors
+    /// When it gave none yet, or the kernel does not take it.
+    pub fn send(&self, to: Address, port: u16, bytes: &[u8]) -> io::Result<()> {
+        let udp = self.udp.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        socket::send(&udp.fd, to, port, bytes)
     }
 
     /// Who the holder is.
@@ -125,7 +138,7 @@ impl Waiter {
         })
     }
 
-    fn send(&self, request: &Request) -> io::Result<()> {
+    fn say(&self, request: &Request) -> io::Result<()> {
         seat::send(self.fd.get_ref(), &packet::write(request), None)
     }
 
@@ -158,7 +171,7 @@ impl Waiter {
         }
         self.unanswered = self.unanswered.saturating_add(1);
         // A holder that hangs does not empty its queue either.
-        drop(self.send(&Request::Ping {}));
+        drop(self.say(&Request::Ping {}));
     }
 
     fn heed(&mut self, received: Received) {
@@ -178,10 +191,10 @@ impl Waiter {
                 self.udp = self.inherit(gift, emptied, offset);
             }
             // Nothing counts before it is known that both have one clock.
-            Ok(Reply::Heard { from, at, bytes }) if self.welcome => {
+            Ok(Reply::Heard { from, port, at, bytes }) if self.welcome => {
                 let received_at = Instant::from_nanos(at);
-                let said = packet::message(&bytes);
-                self.told.push_back(Told::Heard(Datagram { received_at, from, said }));
+                let said = packet::words(&bytes);
+                self.told.push_back(Told::Heard(Datagram { received_at, from, port, said }));
             }
             Ok(Reply::Refused { .. }) | Err(_) => self.told.push_back(Told::SentAway),
             Ok(Reply::Heard { .. } | Reply::Status(_) | Reply::Unknown) => {}
@@ -237,7 +250,7 @@ impl Waiter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fence_kdump_core::{ByteOrder, Message};
+    use fence_kdump_core::{ByteOrder, encode};
     use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
     /// A waiter, and its holder's end of the line.
@@ -258,8 +271,9 @@ mod tests {
     }
 
     fn heard(at: u64) -> Reply {
-        let from: Address = "10.0.0.1".parse().unwrap();
-        Reply::heard(from, Instant::from_nanos(at), &Message::v1(ByteOrder::Big))
+        let said = socket::Words::read(&encode(ByteOrder::Big));
+        let (received_at, from) = (Instant::from_nanos(at), "10.0.0.1".parse().unwrap());
+        Reply::heard(&Datagram { received_at, from, port: 9, said }).unwrap()
     }
 
     #[tokio::test]

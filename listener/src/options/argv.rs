@@ -47,7 +47,7 @@ fn arg(opt: &'static Opt) -> Arg {
         arg = arg.help(format!("{} [default: {default}]", opt.help));
     }
     match opt.kind {
-        Kind::Text | Kind::Number { .. } | Kind::Word(_) => arg
+        Kind::Text | Kind::Path | Kind::Number { .. } | Kind::Word(_) => arg
             .value_name(opt.metavar)
             .num_args(1)
             .allow_hyphen_values(true)
@@ -120,7 +120,7 @@ fn settings(matches: &ArgMatches) -> Result<Settings, super::OptionError> {
     for opt in TABLE {
         match opt.kind {
             Kind::Switch if matches.get_flag(opt.key) => settings.set(opt, "1")?,
-            Kind::Text | Kind::Number { .. } | Kind::Word(_) => {
+            Kind::Text | Kind::Path | Kind::Number { .. } | Kind::Word(_) => {
                 if let Some(value) = matches.get_one::<String>(opt.key) {
                     settings.set(opt, value)?;
                 }
@@ -151,7 +151,9 @@ fn settings(matches: &ArgMatches) -> Result<Settings, super::OptionError> {
 mod tests {
     use super::*;
     use crate::options::{Action, Family};
+    use fence_kdump_core::Policy;
     use proptest::prelude::*;
+    use std::path::Path;
     use std::time::Duration;
 
     fn ask(line: &str) -> Asked {
@@ -182,6 +184,12 @@ mod tests {
         assert_eq!(run("-n -v2").nodename.len(), 1);
         assert_eq!(run("--port n4 --listen").port.as_deref(), Some("n4"));
         assert!(run("--listen-only").listen_only);
+        let signed = run("--key-file /a/b --policy=Live --state-dir /c");
+        assert_eq!(signed.key_file.as_deref(), Some(Path::new("/a/b")));
+        assert_eq!(
+            (signed.policy(), signed.state_dir.as_path()),
+            (Ok(Policy::Live), Path::new("/c"))
+        );
     }
 
     #[test]
@@ -199,6 +207,8 @@ mod tests {
             ("-o reboot", "use 'off'"),
             ("-o bad -h", "action: 'bad'"),
             ("--listen-only=1", "listen-only"),
+            ("--policy none", "policy: 'none' is none of: plain, signed, live"),
+            ("--key-file=", "key_file: '' is no name of a file"),
         ] {
             match ask(line) {
                 Asked::Wrong(error) => {

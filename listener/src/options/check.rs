@@ -2,11 +2,14 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use fence_kdump_core::Policy;
 use thiserror::Error;
 
 use crate::address::Address;
+use crate::store::STATE_DIR;
 
 use super::{ACTIONS, Kind, MAX_NAMES, Opt};
 
@@ -74,6 +77,12 @@ pub struct Settings {
     pub action: Action,
     /// How long the whole run may take: 1 to 2147483647 s.
     pub timeout: Duration,
+    /// The file with the cluster keys.
+    pub key_file: Option<PathBuf>,
+    /// What was said about what messages have to prove; see [`Settings::policy`].
+    pub asked_policy: Option<Policy>,
+    /// Where it is remembered what was heard.
+    pub state_dir: PathBuf,
     /// This host has no crash kernel and needs none.
     pub listen_only: bool,
     /// 0: one line per event; 1: one per datagram, within bounds; 2 and more: without.
@@ -91,6 +100,9 @@ impl Default for Settings {
             family: Family::Any,
             action: Action::Off,
             timeout: Duration::from_secs(60),
+            key_file: None,
+            asked_policy: None,
+            state_dir: PathBuf::from(STATE_DIR),
             listen_only: false,
             verbose: 0,
             remarks: Vec::new(),
@@ -131,6 +143,17 @@ pub enum OptionError {
         "action: '{0}' is not possible: this agent hears that a node has crashed, it cannot switch it; use 'off'"
     )]
     CannotSwitch(String),
+    /// The name of a file that is none.
+    #[error("{key}: '' is no name of a file or directory")]
+    NoPath {
+        /// Of which option.
+        key: &'static str,
+    },
+    /// A policy that nothing could satisfy.
+    #[error(
+        "policy: '{0}' needs key_file, the file with the cluster keys; without it nothing can be verified"
+    )]
+    KeyFileMissing(Policy),
     /// Too many names in a list.
     #[error("{key}: more than {MAX_NAMES} names")]
     TooManyNames {
@@ -164,6 +187,21 @@ fn number(value: &str) -> Option<u64> {
 }
 
 impl Settings {
+    /// What messages have to prove: what was asked for, else *signed* when there are keys.
+    ///
+    /// # Errors
+    /// When more is asked for than can be verified.
+    pub fn policy(&self) -> Result<Policy, OptionError> {
+        match (self.asked_policy, &self.key_file) {
+            (None | Some(Policy::Plain), None) => Ok(Policy::Plain),
+            (Some(policy @ (Policy::Signed | Policy::Live)), None) => {
+                Err(OptionError::KeyFileMissing(policy))
+            }
+            (Some(policy), Some(_)) => Ok(policy),
+            (None, Some(_)) => Ok(Policy::Signed),
+        }
+    }
+
     /// Sets the option `opt` to `value`; a later value takes the place of an earlier one.
     ///
     /// # Errors
@@ -175,6 +213,18 @@ impl Settings {
             ("port", _) => self.port = Some(value.to_owned()).filter(|name| !name.is_empty()),
             ("action", _) => self.action = action(key, value)?,
             ("family", Kind::Word(words)) => self.family = family(key, value, words)?,
+            // A value that got lost on the way must not make plain messages count.
+            (_, Kind::Path) if value.is_empty() => return Err(OptionError::NoPath { key }),
+            ("key_file", _) => self.key_file = Some(PathBuf::from(value)),
+            ("state_dir", _) => self.state_dir = PathBuf::from(value),
+            ("policy", Kind::Word(words)) => {
+                let policy = value.parse().map_err(|_| OptionError::Word {
+                    key,
+                    value: quoted(value),
+                    words: words.join(", "),
+                })?;
+                self.asked_policy = Some(policy);
+            }
             ("listen_only", _) => {
                 self.listen_only = yes_or_no(value).ok_or_else(|| OptionError::Word {
                     key,
@@ -205,7 +255,7 @@ impl Settings {
                 }
             },
             // Means nothing on standard input, as with the stock agent.
-            (_, Kind::Tell | Kind::Switch | Kind::Text | Kind::Word(_)) => {}
+            (_, Kind::Tell | Kind::Switch | Kind::Text | Kind::Path | Kind::Word(_)) => {}
         }
         Ok(())
     }
@@ -282,6 +332,32 @@ mod tests {
         assert!(error.to_string().contains("use 'off'"), "{error}");
         let error = Settings::default().set(opt("action"), "").unwrap_err();
         assert!(error.to_string().contains("validate-all"), "{error}");
+    }
+
+    #[test]
+    fn keys_raise_what_is_asked_and_nothing_lowers_it_by_accident() {
+        let policy = |values: &[(&str, &str)]| {
+            let mut settings = Settings::default();
+            values.iter().try_for_each(|(key, value)| settings.set(opt(key), value))?;
+            settings.policy()
+        };
+        let file = ("key_file", "/etc/fence_kdump/cluster.key");
+        assert_eq!(policy(&[]), Ok(Policy::Plain));
+        assert_eq!(policy(&[("policy", "Plain")]), Ok(Policy::Plain));
+        assert_eq!(policy(&[file]), Ok(Policy::Signed));
+        assert_eq!(policy(&[file, ("policy", "LIVE")]), Ok(Policy::Live));
+        assert_eq!(policy(&[file, ("policy", "plain")]), Ok(Policy::Plain));
+        for (values, said) in [
+            (&[("policy", "signed")][..], "policy: 'signed' needs key_file"),
+            (&[("policy", "live")], "policy: 'live' needs key_file"),
+            (&[("policy", "sign")], "policy: 'sign' is none of: plain, signed, live"),
+            (&[("policy", "")], "policy: '' is none of"),
+            (&[("key_file", "")], "key_file: '' is no name of a file"),
+            (&[file, ("state_dir", "")], "state_dir: '' is no name"),
+        ] {
+            let error = policy(values).unwrap_err().to_string();
+            assert!(error.contains(said), "{values:?}: {error}");
+        }
     }
 
     #[test]

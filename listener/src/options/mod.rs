@@ -7,6 +7,8 @@ pub mod stdin;
 
 pub use check::{Action, Family, OptionError, Settings};
 
+use crate::store::STATE_DIR;
+
 /// The greatest number of names that one list may have; more are refused, never cut.
 pub const MAX_NAMES: usize = 4096;
 
@@ -34,6 +36,8 @@ pub struct Opt {
 pub enum Kind {
     /// Any text.
     Text,
+    /// The name of a file or directory: any text but none at all.
+    Path,
     /// A whole decimal number of `unit` from `least` to `most`.
     Number {
         /// What is counted.
@@ -59,7 +63,7 @@ pub const ACTIONS: &[&str] = &["off", "monitor", "status", "list", "validate-all
 /// Every option there is.
 ///
 /// Names, short names and defaults are those of the stock agent (`fence_kdump(8)` of
-/// fence-agents), except `port` and `listen_only`; no new long name starts with a letter that a stock
+/// fence-agents), except `port`, `listen_only` and what has to do with keys; no new long name starts with a letter that a stock
 /// long name starts with, so that every abbreviation that worked still works.
 pub const TABLE: &[Opt] = &[
     Opt {
@@ -117,6 +121,37 @@ pub const TABLE: &[Opt] = &[
         metavar: "NODE",
         help: "The node to be fenced, as Pacemaker names it. When it resolves and shares no address \
                with \"nodename\", only its own addresses count.",
+    },
+    Opt {
+        key: "key_file",
+        long: "key-file",
+        short: None,
+        kind: Kind::Path,
+        default: None,
+        metavar: "FILE",
+        help: "File with the cluster keys, made by \"fence_kdumpctl key new\": with it, only messages \
+               that are signed with the node's key count, unless \"policy\" says otherwise.",
+    },
+    Opt {
+        key: "policy",
+        long: "policy",
+        short: None,
+        kind: Kind::Word(&["plain", "signed", "live"]),
+        default: None,
+        metavar: "POLICY",
+        help: "What a message has to prove: \"plain\" (it comes from an address of the node; the default \
+               without \"key_file\"), \"signed\" (it is signed with the node's key and no replay; the \
+               default with \"key_file\") or \"live\" (the node answers a challenge now).",
+    },
+    Opt {
+        key: "state_dir",
+        long: "state-dir",
+        short: None,
+        kind: Kind::Path,
+        default: Some(STATE_DIR),
+        metavar: "DIR",
+        help: "Directory in which it is remembered what was heard, so that no signed message counts \
+               twice. Used with \"key_file\" only.",
     },
     Opt {
         key: "listen_only",

@@ -81,13 +81,16 @@ pub fn parse(bytes: &[u8]) -> Result<Settings, StdinError> {
 mod tests {
     use super::*;
     use crate::options::{Action, Family};
+    use fence_kdump_core::Policy;
     use proptest::prelude::*;
+    use std::path::Path;
 
     #[test]
     fn what_the_fencer_sends() {
         let settings = parse(
             b"# comment\nNodeName=a,b\n\n ACTION = Off \r\nport=a\ntimeout=3\nipport=7000\n\
-              pcmk_x=1\ngarbage\nfamily=IPV4\ntimeout=9\nlisten_only=yes\nversion=1\nusage=1",
+              pcmk_x=1\ngarbage\nfamily=IPV4\ntimeout=9\nlisten_only=yes\nversion=1\nusage=1\n\
+              key_file = /etc/k \npolicy=Live\nstate_dir=/s",
         )
         .unwrap();
         assert_eq!(settings.nodename, ["a", "b"]);
@@ -96,6 +99,9 @@ mod tests {
         assert_eq!(settings.timeout, Duration::from_secs(9));
         assert_eq!((settings.ipport, settings.family), (7000, Family::Ipv4));
         assert!(settings.listen_only);
+        assert_eq!(settings.policy(), Ok(Policy::Live));
+        assert_eq!(settings.key_file, Some("/etc/k".into()));
+        assert_eq!(settings.state_dir, Path::new("/s"));
     }
 
     #[test]
