@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn every_bit_for_others_is_told() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut said = |mode| {
+        let said = |mode| {
             fs::set_permissions(file.path(), Permissions::from_mode(mode)).unwrap();
             trouble(&file.path().metadata().unwrap(), ANY)
         };

@@ -62,7 +62,7 @@ impl Memory {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(told)?;
         connection.busy_timeout(PATIENCE).map_err(told)?;
-        let is_new = match schema::settle(&mut connection).map_err(told)? {
+        let is_new = match schema::settle(&mut connection, &path).map_err(told)? {
             Found::Memory { is_new } => is_new,
             Found::Foreign => return Err(StoreError::Foreign { path }),
             Found::Newer(found) => {

@@ -63,3 +63,6 @@ impl Hearing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

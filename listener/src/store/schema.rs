@@ -1,5 +1,7 @@
 //! The tables, and whether a file has them.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 /// `application_id`: says what the file is (`fKDr`).
@@ -42,11 +44,11 @@ pub(super) enum Found {
     Damaged(String),
 }
 
-/// Looks at the database, makes the tables in one that is empty, and writes to it.
+/// Looks at the database `path`, makes the tables in one that is empty, and writes to it.
 ///
 /// # Errors
 /// Those of SQLite.
-pub(super) fn settle(connection: &mut Connection) -> rusqlite::Result<Found> {
+pub(super) fn settle(connection: &mut Connection, path: &Path) -> rusqlite::Result<Found> {
     // A rollback journal, emptied and synced with each commit: see the module above.
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |row| row.get(0))?;
@@ -59,6 +61,15 @@ pub(super) fn settle(connection: &mut Connection) -> rusqlite::Result<Found> {
         return Ok(Found::Damaged(format!("its journal mode stays {mode}")));
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Now nobody else writes, and what a killed process left half written has been undone. SQLite
+    // fills a last page that is cut off with zeros, and takes less than one page for no database.
+    let (size, page): (u64, i64) = (
+        path.symlink_metadata().map_or(0, |file| file.len()),
+        transaction.pragma_query_value(None, "page_size", |row| row.get(0))?,
+    );
+    if !size.is_multiple_of(page.unsigned_abs()) {
+        return Ok(Found::Damaged(format!("cut off after {size} bytes")));
+    }
     let number = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, version) = (number("application_id")?, number("user_version")?);
     let tables: i64 =
