@@ -197,3 +197,30 @@ pub(crate) fn seal(key: &Key, datagram: &mut Datagram) {
 fn append(datagram: &mut Datagram, bytes: &[u8]) {
     let _ = datagram.extend_from_slice(bytes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The two types that differ in nothing but the critical bit.
+    #[test]
+    fn a_type_and_its_critical_twin_are_two_types() {
+        let fields = [&[0x7f, 0, field::MAC, MAC_LEN, HMAC_SHA_256][..], &[0; CODE_LEN]].concat();
+        let missing = DecodeError::MissingField { kind: field::NODE_NAME };
+        assert_eq!(read(&fields, &fields), Err(missing), "the MAC came for the first time");
+        let twice = [0x7f, 0, 0x7e, 0, 0x7f, 0];
+        assert_eq!(read(&twice, &twice), Err(DecodeError::RepeatedField { kind: 0x7f }));
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_told() {
+        let mut datagram = Datagram::new();
+        let nameless = Extension { node_name: Some("a b"), ..Extension::default() };
+        let error = write(ByteOrder::Big, &nameless, &mut datagram).unwrap_err();
+        assert_eq!(error.to_string(), "a node name has 1 to 253 characters, '!' to '~'");
+        let key = Key::from_bytes(&[1; 32]);
+        let error = crate::sign(ByteOrder::Big, &Extension::default(), &key, &mut datagram);
+        let said = error.unwrap_err().to_string();
+        assert_eq!(said, "a signed message cannot be without field 0x01");
+    }
+}
