@@ -140,3 +140,88 @@ pub fn check(settings: &Settings, deadline: Instant, voice: &Voice) -> bool {
     }
     is_well
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::proof::specimen::cluster;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::Duration;
+
+    fn soon() -> Instant {
+        clock::now().saturating_add(Duration::from_secs(10))
+    }
+
+    /// Settings with a key file of this text and mode.
+    fn settings(dir: &Path, text: &str, mode: u32) -> Settings {
+        let file = dir.join("keys");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let state_dir = dir.join("state");
+        Settings { key_file: Some(file), state_dir, ..Settings::default() }
+    }
+
+    fn hex(key: &fence_kdump_core::Key) -> String {
+        key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn what_can_be_wrong_with_a_key_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = cluster(1);
+        let line = format!("cluster {} {}\n", key.id(), hex(&key));
+        let n1 = key.derive("n1").unwrap();
+        let node = format!("node {} {} {} n1\n", key.id(), hex(&n1), n1.id());
+        let load = |text: &str, mode: u32, names: &[&str]| {
+            let loaded = load(&settings(dir.path(), text, mode), names, soon());
+            loaded.map_err(|error| error.to_string())
+        };
+        for (text, names) in [(&line, &["n1", "n2"][..]), (&line, &[]), (&node, &["x", "N1"])] {
+            let (policy, examiner) = load(text, 0o600, names).unwrap();
+            assert!(policy == Policy::Signed && examiner.is_some());
+        }
+        for (text, mode, names, said) in [
+            (line.as_str(), 0o644, &["n1"][..], "others read"),
+            ("", 0o600, &["n1"], "holds no key"),
+            ("cluster x y", 0o600, &["n1"], "line 1"),
+            (&node, 0o600, &["n1.example.com", "n2"], "has no key for n1.example.com, n2"),
+            (&line, 0o600, &["n 1", "\u{e4}"], "can be the name in a signed message"),
+        ] {
+            let error = load(text, mode, names).unwrap_err();
+            assert!(error.contains(said), "{said}: {error}");
+        }
+        let mut lost = settings(dir.path(), &line, 0o600);
+        lost.key_file = Some(dir.path().join("none"));
+        let error = super::load(&lost, &["n1"], soon()).unwrap_err().to_string();
+        assert!(error.starts_with("key_file: ") && error.contains("no such file"), "{error}");
+        let asked = Settings { asked_policy: Some(Policy::Live), ..Settings::default() };
+        assert!(super::load(&asked, &["n1"], soon()).is_err(), "nothing to verify with");
+    }
+
+    #[test]
+    fn a_file_system_that_hangs_holds_nothing_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let until = clock::now().saturating_add(Duration::from_millis(50));
+        let (_hold, never) = mpsc::sync_channel::<()>(1);
+        let slow = within(until, "key_file", dir.path(), move || never.recv().is_ok());
+        let error = slow.unwrap_err().to_string();
+        assert!(error.contains("could not be read in time"), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_remembered_is_told_before_it_has_to_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = cluster(1);
+        let text = format!("cluster {} {}\n", key.id(), hex(&key));
+        let mut settings = settings(dir.path(), &text, 0o600);
+        check_state(&settings, soon()).unwrap();
+        assert!(settings.state_dir.join("replay.db").is_file());
+        settings.state_dir = dir.path().join("no").join("such");
+        let error = check_state(&settings, soon()).unwrap_err().to_string();
+        assert!(error.starts_with("state_dir: "), "{error}");
+        settings.key_file = None;
+        check_state(&settings, soon()).unwrap();
+    }
+}

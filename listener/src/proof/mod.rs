@@ -144,3 +144,116 @@ pub fn random() -> Option<Nonce> {
     getrandom::fill(&mut bytes).ok()?;
     Some(Nonce(bytes))
 }
+
+#[cfg(test)]
+pub(crate) mod specimen;
+
+#[cfg(test)]
+mod tests {
+    use super::specimen::{Specimen, examiner, nonce, ring};
+    use super::*;
+    use crate::socket::Datagram;
+
+    fn ms(milliseconds: u64) -> Instant {
+        Instant::from_nanos(milliseconds * 1_000_000)
+    }
+
+    fn examine(
+        examiner: &mut Examiner,
+        datagram: &Datagram,
+        now: Instant,
+        random: u8,
+    ) -> Result<Right, Disbelief> {
+        let message = datagram.message().unwrap();
+        let signed = message.signed().unwrap();
+        examiner.examine(datagram.received_at, now, &signed, || Some(Nonce([random; 16])))
+    }
+
+    fn hear(examiner: &mut Examiner, specimen: &Specimen<'_>, at: u64) -> Result<Right, Disbelief> {
+        let datagram = specimen.arrived("10.0.0.1", ms(at));
+        examine(examiner, &datagram, ms(at), u8::try_from(specimen.sequence).unwrap())
+    }
+
+    #[test]
+    fn a_right_mac_is_challenged_and_a_right_answer_is_live_once() {
+        let mut examiner = examiner();
+        let first = hear(&mut examiner, &Specimen::of("N1", 1), 100).unwrap();
+        let challenge = first.challenge.unwrap();
+        let answer = Some(nonce(&challenge, "n1"));
+        assert_eq!(answer, Some(Nonce([1; 16])));
+        let again = hear(&mut examiner, &Specimen::of("n1", 2), 300).unwrap();
+        assert_eq!(again.challenge.map(|packet| nonce(&packet, "n1")), answer, "the same");
+        let wrong = Specimen { answer: Some(Nonce([9; 16])), ..Specimen::of("n1", 3) };
+        let nothing = Right { is_live: false, challenge: None };
+        assert_eq!(hear(&mut examiner, &wrong, 400), Ok(nothing));
+        let right = Specimen { answer, ..Specimen::of("n1", 4) };
+        let live = Right { is_live: true, challenge: None };
+        assert_eq!(hear(&mut examiner, &right, 500), Ok(live));
+        assert_eq!(hear(&mut examiner, &right, 500), Ok(nothing), "right once");
+        let late = hear(&mut examiner, &Specimen::of("n1", 5), 1_000).unwrap();
+        let answer = late.challenge.map(|packet| nonce(&packet, "n1"));
+        let right = Specimen { answer, ..Specimen::of("n1", 6) };
+        assert_eq!(hear(&mut examiner, &right, 3_000), Ok(nothing), "2 s later");
+    }
+
+    #[test]
+    fn other_keys_are_told_apart() {
+        let mut examiner = Examiner::new(ring(&[1, 2]));
+        let good = Specimen::of("n1", 1);
+        for (specimen, expected) in [
+            (good, None),
+            (Specimen { key_id: 2, cluster: 2, ..good }, None),
+            (Specimen { cluster: 2, ..good }, Some(Disbelief::BadMac)),
+            (Specimen { key_of: "n2", ..good }, Some(Disbelief::BadMac)),
+            (Specimen { key_id: 3, cluster: 3, ..good }, Some(Disbelief::UnknownKey)),
+        ] {
+            assert_eq!(hear(&mut examiner, &specimen, 100).err(), expected, "{specimen:?}");
+        }
+    }
+
+    /// What a captured message, or many, can make a receiver send.
+    #[test]
+    fn nobody_is_made_a_target_of_challenges() {
+        let mut examiner = examiner();
+        assert!(hear(&mut examiner, &Specimen::of("n1", 5), 100).unwrap().challenge.is_some());
+        for sequence in [5, 4, 5] {
+            let replay = hear(&mut examiner, &Specimen::of("n1", sequence), 200).unwrap();
+            assert_eq!(replay.challenge, None);
+        }
+        let other = Specimen { crash: 2, ..Specimen::of("n1", 1) };
+        assert!(hear(&mut examiner, &other, 300).unwrap().challenge.is_some());
+        assert_eq!(hear(&mut examiner, &other, 400).unwrap().challenge, None);
+        let next = Specimen::of("n1", 6).arrived("10.0.0.1", ms(500));
+        let later = ms(500).saturating_add(OLD + Duration::from_millis(1));
+        assert_eq!(examine(&mut examiner, &next, later, 1).unwrap().challenge, None, "old");
+        let forged = Specimen { key_of: "n2", ..Specimen::of("n1", 9) };
+        assert_eq!(hear(&mut examiner, &forged, 600), Err(Disbelief::BadMac));
+        assert!(hear(&mut examiner, &Specimen::of("n1", 7), 700).unwrap().challenge.is_some());
+    }
+
+    #[test]
+    fn keys_of_nodes_are_kept_once_and_unknown_ones_not_at_all() {
+        let mut examiner = examiner();
+        for number in 2..100 {
+            let unknown = Specimen { key_id: number, cluster: number, ..Specimen::of("n1", 1) };
+            assert_eq!(hear(&mut examiner, &unknown, 100), Err(Disbelief::UnknownKey));
+        }
+        assert!(examiner.nodes.is_empty());
+        for crash in 0..100 {
+            let specimen = Specimen { crash, ..Specimen::of("n1", 1) };
+            assert!(hear(&mut examiner, &specimen, 100).is_ok());
+        }
+        let watched = &examiner.nodes["n1"];
+        assert_eq!((watched.keys.len(), watched.challenged.len()), (1, CRASHES));
+    }
+
+    #[test]
+    fn without_random_numbers_nobody_is_challenged() {
+        let datagram = Specimen::of("n1", 1).arrived("10.0.0.1", ms(1));
+        let message = datagram.message().unwrap();
+        let signed = message.signed().unwrap();
+        let right = examiner().examine(ms(1), ms(1), &signed, || None).unwrap();
+        assert_eq!(right.challenge, None);
+        assert_ne!(random(), random());
+    }
+}
