@@ -207,7 +207,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     let names = prop_oneof![Just("a"), Just("b"), Just("c")];
     let result = prop_oneof![3 => Just(Ok(())), 1 => Just(Err(Disbelief::Replayed))];
     let good = prop::bool::weighted(0.8);
-    (names, good.clone(), good, 0u8..3, 0u64..20, 1u8..4, 95u64..150, any::<bool>(), result)
+    (names, good, good, 0u8..3, 0u64..20, 1u8..4, 95u64..150, any::<bool>(), result)
         .prop_map(
             |(name, right_key, known_key, crash, sequence, end, second, answers, remembered)| {
                 Step {
