@@ -242,3 +242,25 @@ pub fn is_node_name(name: &str) -> bool {
     (1..=crate::wire::NODE_NAME_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_have_the_numbers_and_names_of_the_registry() {
+        let names = ["unregistered", "booted", "dumping", "finished", "failed", "leaving"];
+        for number in 0..=u8::MAX {
+            let phase = Phase::of(number);
+            assert_eq!(phase.number(), number);
+            assert_eq!(phase.name(), *names.get(usize::from(number)).unwrap_or(&names[0]));
+            assert_eq!(phase.is_end(), number == 3 || number == 5);
+        }
+    }
+
+    #[test]
+    fn ids_are_shown_in_hexadecimal() {
+        assert_eq!(KeyId([0, 1, 0xab, 0xff]).to_string(), "0001abff");
+        assert_eq!(format!("{:?}", KeyId([0, 1, 0xab, 0xff])), "KeyId(0001abff)");
+    }
+}

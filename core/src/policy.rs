@@ -202,12 +202,16 @@ mod tests {
         for word in ["", "sign", "lives", "none"] {
             assert_eq!(word.parse::<Policy>(), Err(NoPolicy));
         }
+        assert_eq!(NoPolicy.to_string(), "none of: plain, signed, live");
+        let proofs = [Proof::Plain, Proof::Signed, Proof::Live].map(|proof| proof.to_string());
+        assert_eq!(proofs, ["plain", "signed", "live"]);
     }
 
     #[test]
     fn every_cause_is_counted_once() {
         for (place, disbelief) in Disbelief::ALL.into_iter().enumerate() {
             assert_eq!(disbelief.place(), place);
+            assert!(disbelief.to_string().len() > disbelief.cause().len(), "{disbelief}");
         }
     }
 }
