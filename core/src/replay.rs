@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(judge(known, ms(9_000_000), 30), Err(Disbelief::Late));
         // Where the allowance is a whole number: 2 s and a millisecond.
         let known = heard(&[0]);
-        let at = |late| Instant::from_nanos(1_000_001_000_000 + 1_024_000_000 + late);
+        let at = |late: u64| Instant::from_nanos(1_000_001_000_000 + 1_024_000_000 + late);
         let stamp = (9, 1_024);
         assert!(Crash::judge_stamp(known.as_ref(), at(2_001_000_000), stamp, false).is_ok());
         let late = Crash::judge_stamp(known.as_ref(), at(2_001_000_001), stamp, false);
