@@ -16,6 +16,7 @@
 //! | [`proof`] | what a signed message proves; challenges |
 //! | [`keys`] | the keys of a file, and whose that has to be |
 //! | [`store`] | what must not be forgotten: no message counts twice |
+//! | [`ctl`] | what administrators do by hand |
 //! | [`custody`] | whose a file is, and what others may do with it |
 //! | [`voice`] | what is said to people |
 //! | [`clock`] | time, by the monotonic clock |
@@ -27,6 +28,7 @@ pub mod address;
 pub mod agent;
 pub mod clock;
 pub mod control;
+pub mod ctl;
 pub mod custody;
 pub mod daemon;
 pub mod dating;

@@ -66,7 +66,7 @@ pub fn begin(
     let line = Line::Cluster { id: new.id, key: new.key.clone() }.text();
     let mut result = room_for(text);
     for one in text.split_inclusive(|&byte| byte == b'\n') {
-        if is_cluster(one).is_some() {
+        if is_cluster(one) {
             result.extend_from_slice(line.as_bytes());
         }
         result.extend_from_slice(one);
@@ -74,7 +74,7 @@ pub fn begin(
     Ok(result)
 }
 
-/// The text of a key file without the previous cluster key.
+/// The text of a key file without the previous cluster key, and without the node keys that come from it.
 ///
 /// # Errors
 /// When `ring`, which is what `text` says, has no previous one.
@@ -86,19 +86,27 @@ pub fn finish(text: &[u8], ring: &Ring) -> Result<Zeroizing<Vec<u8>>, RotationEr
     };
     let mut result = room_for(text);
     for one in text.split_inclusive(|&byte| byte == b'\n') {
-        if is_cluster(one) != Some(previous) {
+        if id_of(one) != Some(previous) {
             result.extend_from_slice(one);
         }
     }
     Ok(result)
 }
 
-/// The id, when the line is that of a cluster key.
-fn is_cluster(line: &[u8]) -> Option<KeyId> {
-    match Line::read(line.strip_suffix(b"\n").unwrap_or(line)) {
-        Ok(Some(Line::Cluster { id, .. })) => Some(id),
-        Ok(Some(Line::Node { .. }) | None) | Err(_) => None,
+fn is_cluster(line: &[u8]) -> bool {
+    matches!(read(line), Some(Line::Cluster { .. }))
+}
+
+/// The id of the cluster key that the line has, or that the line's node key comes from.
+fn id_of(line: &[u8]) -> Option<KeyId> {
+    match read(line)? {
+        Line::Cluster { id, .. } => Some(id),
+        Line::Node { key_id, .. } => Some(key_id),
     }
+}
+
+fn read(line: &[u8]) -> Option<Line> {
+    Line::read(line.strip_suffix(b"\n").unwrap_or(line)).ok().flatten()
 }
 
 /// Room for the text and one more line: growing would leave copies of keys behind.
