@@ -245,6 +245,23 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
         &self.counters
     }
 
+    /// Makes room for more nodes: `grow` may add [`Slot::EMPTY`] at the end of the storage, and leaves
+    /// the slots that are there where they are.
+    pub fn grow(&mut self, grow: impl FnOnce(&mut S)) {
+        grow(&mut self.slots);
+    }
+
+    /// Forgets everything that was heard of `node`, as when it has become another one's number.
+    pub fn forget(&mut self, node: NodeId) {
+        let Some(link) = Link::to(node) else {
+            return;
+        };
+        self.unlink(link);
+        if let Some(slot) = self.slot(link) {
+            *slot = Slot::EMPTY;
+        }
+    }
+
     fn update(&mut self, at: Instant, node: NodeId, report: &Report) -> Option<Event> {
         let patience = Patience::with(report.interval, self.silence);
         let silence = patience.times(self.silence);
@@ -365,6 +382,21 @@ mod tests {
         assert_eq!(tracker.poll_timeout(), None);
         hear(&mut tracker, 101, 1);
         assert_eq!(tracker.poll_timeout(), Some(s(131)));
+    }
+
+    #[test]
+    fn nodes_come_and_go() {
+        let mut tracker = Tracker::new(vec![Slot::EMPTY; 2], SILENCE);
+        for (at, node) in [(1, 0), (2, 1)] {
+            hear(&mut tracker, at, node);
+        }
+        tracker.grow(|slots| slots.resize(3, Slot::EMPTY));
+        hear(&mut tracker, 3, 2);
+        tracker.forget(NodeId(1));
+        tracker.forget(NodeId(9));
+        assert_eq!(tracker.session(NodeId(1)), Some(&Session::UNHEARD));
+        let finished: Vec<_> = std::iter::from_fn(|| tracker.poll(s(100))).collect();
+        assert_eq!(finished, [(NodeId(0), Event::Finished), (NodeId(2), Event::Finished)]);
     }
 
     #[test]
