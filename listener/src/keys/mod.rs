@@ -26,3 +26,6 @@ pub const NODE_KEY_FILE: &str = "/etc/fence_kdump/node.key";
 
 /// The largest key file, in bytes: room for more than 7,000 nodes.
 pub const LARGEST: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests;
