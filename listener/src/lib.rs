@@ -15,7 +15,7 @@
 //! | [`options`] | what the agent can be told |
 //! | [`proof`] | what a signed message proves; challenges |
 //! | [`keys`] | the keys of a file, and whose that has to be |
-//! | [`store`] | what must not be forgotten: no message counts twice |
+//! | [`store`] | what must not be forgotten: no message counts twice; [`scribe`]: in another process |
 //! | [`ctl`] | what administrators do by hand |
 //! | [`custody`] | whose a file is, and what others may do with it |
 //! | [`voice`] | what is said to people |
@@ -39,6 +39,7 @@ pub mod lookup;
 pub mod nodes;
 pub mod options;
 pub mod proof;
+pub mod scribe;
 pub mod socket;
 pub mod store;
 mod sys;

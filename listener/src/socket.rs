@@ -45,6 +45,14 @@ impl Words {
         decode(datagram).map(|_| Self(datagram.into()))
     }
 
+    /// What they say.
+    ///
+    /// # Errors
+    /// None that [`Words::read`] did not tell already.
+    pub fn message(&self) -> Result<Message<'_>, DecodeError> {
+        decode(&self.0)
+    }
+
     /// As they were on the wire.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -77,7 +85,7 @@ impl Datagram {
     /// # Errors
     /// When it is none.
     pub fn message(&self) -> Result<Message<'_>, DecodeError> {
-        self.said.as_ref().map_err(|error| *error).and_then(|words| decode(&words.0))
+        self.said.as_ref().map_err(|error| *error).and_then(Words::message)
     }
 }
 

@@ -10,9 +10,8 @@ use fence_kdump_core::{
 
 use crate::address::Address;
 use crate::nodes::{Believed, Node};
-use crate::proof::{Examiner, Packet};
+use crate::proof::{Examiner, Right};
 use crate::socket::Datagram;
-use crate::store::Hearing;
 
 /// Is this node in its crash kernel?
 #[derive(Debug)]
@@ -65,10 +64,9 @@ pub enum Standing {
 pub struct Heard {
     /// What it was.
     pub found: Found,
-    /// What is to be sent back to where it came from.
-    pub challenge: Option<Packet>,
-    /// What has to be remembered; [`Inquiry::judged`] wants to know what became of it.
-    pub hearing: Option<Hearing>,
+    /// It has a right MAC: then it has to be remembered, and [`Inquiry::judged`] wants to know what
+    /// became of it.
+    pub right: Option<Right>,
 }
 
 /// What one datagram was.
@@ -88,7 +86,7 @@ pub enum Found {
 
 impl From<Found> for Heard {
     fn from(found: Found) -> Self {
-        Self { found, challenge: None, hearing: None }
+        Self { found, right: None }
     }
 }
 
@@ -161,8 +159,7 @@ impl Inquiry {
                     Some(Ok(right)) => {
                         let phase = message.report(Proof::Signed).phase;
                         let found = self.right(datagram, &signed, right.is_live, phase);
-                        let hearing = Some(Hearing::new(at, &signed, right.is_live));
-                        Heard { found, challenge: right.challenge, hearing }
+                        Heard { found, right: Some(right) }
                     }
                     Some(Err(disbelief)) => self.plain(datagram.from, disbelief).into(),
                     None => self.plain(datagram.from, Disbelief::UnknownKey).into(),
@@ -205,8 +202,7 @@ impl Inquiry {
         }
     }
 
-    /// What the memory says of a message that [`Inquiry::hear`] wanted to have remembered, and that was
-    /// not live.
+    /// What the memory says of a message with a right MAC.
     pub fn judged(&mut self, datagram: &Datagram, result: Result<(), Disbelief>) -> Found {
         let signed = datagram.message().ok().and_then(|message| message.signed());
         let Some(signed) = signed else {

@@ -1,9 +1,8 @@
 //! `off`: waits until the node is known to be in its crash kernel.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use fence_kdump_core::{Disbelief, Instant, Proof};
+use fence_kdump_core::{DecodeError, Disbelief, Instant, Policy, Proof};
 use tokio::sync::mpsc;
 
 use super::inquiry::{Found, Heard, Inquiry, Standing};
@@ -17,18 +16,15 @@ use crate::lookup::{self, Found as Name};
 use crate::nodes::{Known, Node};
 use crate::options::Settings;
 use crate::proof::{self, Packet};
+use crate::scribe::{self, Judged, Scribe};
 use crate::socket::Datagram;
-use crate::store::{self, Judged, Notary};
 use crate::voice::{Voice, Weight};
 
 /// How many datagrams that are no messages get a line of their own, without and with `-v`.
 const LINES: [u64; 2] = [3, 100];
 
-/// How long the end waits for what is being remembered; it changes nothing any more.
-const FAREWELL: Duration = Duration::from_millis(250);
-
 /// A message that is being remembered, and whether it is live and counts already.
-type Ticket = (Datagram, bool);
+pub(super) type Ticket = (Datagram, bool);
 
 /// What this run waits for, and what it has come to.
 pub(super) struct Wait<'a> {
@@ -40,10 +36,8 @@ pub(super) struct Wait<'a> {
     pub(super) tally: Tally,
     pub(super) unfound: BTreeSet<String>,
     pub(super) port_trouble: Option<String>,
-    /// Remembers what was heard; `None` without keys, or when the system makes no thread.
-    notary: Option<Notary<Ticket>>,
-    /// How many wait to be remembered.
-    unwritten: usize,
+    /// Has remembered what was heard; `None` without keys, or when the system makes no process.
+    pub(super) scribe: Option<Scribe<Ticket>>,
     pub(super) state_trouble: Option<String>,
 }
 
@@ -68,10 +62,10 @@ pub fn off(settings: &Settings, started: Instant, deadline: Instant, voice: &Voi
         Err(error) => return fail(&format!("cannot wait for anything: {error}")),
     };
     let mut state_trouble = None;
-    let notary = examiner.as_ref().and_then(|_| match Notary::start(&settings.state_dir) {
-        Ok(notary) => Some(notary),
+    let scribe = examiner.as_ref().and_then(|_| match Scribe::start(&settings.state_dir) {
+        Ok(scribe) => Some(scribe),
         Err(error) => {
-            state_trouble = Some(format!("state_dir: no thread to remember with: {error}"));
+            state_trouble = Some(format!("state_dir: no process to remember with: {error}"));
             None
         }
     });
@@ -84,12 +78,11 @@ pub fn off(settings: &Settings, started: Instant, deadline: Instant, voice: &Voi
         tally: Tally::default(),
         unfound: BTreeSet::new(),
         port_trouble: None,
-        notary,
-        unwritten: 0,
+        scribe,
         state_trouble,
     };
     let ending = runtime.block_on(wait.run(deadline));
-    // Whoever is still looking up a name, or writing to a disk that hangs, is not waited for.
+    // Whoever is still looking up a name is not waited for.
     runtime.shutdown_background();
     ending
 }
@@ -97,7 +90,7 @@ pub fn off(settings: &Settings, started: Instant, deadline: Instant, voice: &Voi
 impl Wait<'_> {
     async fn run(mut self, deadline: Instant) -> Ending {
         let names = self.names();
-        if self.notary.is_some() {
+        if self.scribe.is_some() {
             // Who is signed needs no address.
             self.line.ask(&[], &names);
         }
@@ -112,7 +105,6 @@ impl Wait<'_> {
                 Standing::InCrashKernel { from, heard_at, proof } => {
                     self.line.leave();
                     self.tell_success(from, heard_at, proof);
-                    self.write_what_is_left(deadline).await;
                     return Ending::InCrashKernel;
                 }
                 Standing::TooLate => {
@@ -129,7 +121,7 @@ impl Wait<'_> {
                         self.learn(&mut found);
                     }
                 }
-                news = next_judged(&mut self.notary) => self.heed_notary(news),
+                news = next_judged(&mut self.scribe) => self.heed_scribe(news),
                 news = self.line.next() => self.heed(news),
             }
         }
@@ -161,7 +153,12 @@ impl Wait<'_> {
                 Known::Failed(why) => {
                     if self.unfound.insert(name.clone()) {
                         let line = format!("{name}: {why}; it is looked up again while waiting");
-                        self.voice.say_once(Weight::Warning, line);
+                        // Who is signed needs no address.
+                        let weight = match self.inquiry.policy() {
+                            Policy::Plain => Weight::Warning,
+                            Policy::Signed | Policy::Live => Weight::Info,
+                        };
+                        self.voice.say_once(weight, line);
                     }
                 }
                 Known::Pending => {}
@@ -188,25 +185,24 @@ impl Wait<'_> {
     }
 
     fn hear(&mut self, datagram: &Datagram) {
-        let Heard { found, challenge, hearing } =
-            self.inquiry.hear(datagram, clock::now(), proof::random);
+        let Heard { found, right } = self.inquiry.hear(datagram, clock::now(), proof::random);
         self.tell_found(datagram, &found);
-        if let Some(challenge) = challenge {
-            self.challenge(datagram, &challenge);
+        let Some(right) = right else {
+            return;
+        };
+        if let Some(challenge) = &right.challenge {
+            self.challenge(datagram, challenge);
         }
-        if let Some(hearing) = hearing {
-            let ticket = (datagram.clone(), matches!(found, Found::Counts(Proof::Live)));
-            let judged = match &mut self.notary {
-                Some(notary) => notary.submit(hearing, ticket),
-                None => {
-                    let result = Err(Disbelief::Unremembered);
-                    Some(Judged { ticket, result, trouble: None })
-                }
-            };
-            match judged {
-                Some(judged) => self.judged(judged),
-                None => self.unwritten = self.unwritten.saturating_add(1),
+        let ticket = (datagram.clone(), found == Found::Counts(Proof::Live));
+        let judged = match &mut self.scribe {
+            Some(scribe) => scribe.submit(datagram, right.is_live, ticket),
+            None => {
+                let result = Err(Disbelief::Unremembered);
+                Some(Judged { ticket, result, trouble: None })
             }
+        };
+        if let Some(judged) = judged {
+            self.judged(judged);
         }
     }
 
@@ -223,13 +219,10 @@ impl Wait<'_> {
         }
     }
 
-    fn heed_notary(&mut self, news: store::News<Ticket>) {
+    fn heed_scribe(&mut self, news: scribe::News<Ticket>) {
         match news {
-            store::News::Judged(judged) => {
-                self.unwritten = self.unwritten.saturating_sub(1);
-                self.judged(judged);
-            }
-            store::News::Began(path) => {
+            scribe::News::Judged(judged) => self.judged(judged),
+            scribe::News::Began(path) => {
                 let path = path.display();
                 let line = format!(
                     "{path} is new: a message captured before today would count once, unless the \
@@ -237,7 +230,7 @@ impl Wait<'_> {
                 );
                 self.voice.say_once(Weight::Info, line);
             }
-            store::News::Trouble(error) => self.tell_state_trouble(&error),
+            scribe::News::Trouble(trouble) => self.tell_state_trouble(&trouble),
         }
     }
 
@@ -249,19 +242,6 @@ impl Wait<'_> {
         if !counts_already {
             let found = self.inquiry.judged(&datagram, result);
             self.tell_found(&datagram, &found);
-        }
-    }
-
-    /// The verdict is known and told. What it rests on should not count again, so what can be remembered
-    /// in a moment is.
-    async fn write_what_is_left(&mut self, deadline: Instant) {
-        let until = tokio::time::sleep(FAREWELL.min(left(deadline)));
-        tokio::pin!(until);
-        while self.unwritten > 0 {
-            tokio::select! {
-                () = &mut until => return,
-                news = next_judged(&mut self.notary) => self.heed_notary(news),
-            }
         }
     }
 
@@ -315,7 +295,7 @@ impl Wait<'_> {
         }
     }
 
-    fn tell_refused(&mut self, datagram: &Datagram, error: fence_kdump_core::DecodeError) {
+    fn tell_refused(&mut self, datagram: &Datagram, error: DecodeError) {
         let from = datagram.from;
         let own = self.inquiry.believed().addresses.contains(&from);
         self.tally.refused(error, own);
@@ -340,9 +320,9 @@ async fn next_found(lookups: &mut mpsc::UnboundedReceiver<Name>, found: &mut Vec
 }
 
 /// Waits for the memory; never comes back without one. Cancel-safe.
-async fn next_judged(notary: &mut Option<Notary<Ticket>>) -> store::News<Ticket> {
-    match notary {
-        Some(notary) => notary.next().await,
+async fn next_judged(scribe: &mut Option<Scribe<Ticket>>) -> scribe::News<Ticket> {
+    match scribe {
+        Some(scribe) => scribe.next().await,
         None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use super::off::Wait;
 use crate::address::Address;
 use crate::clock;
 use crate::line::Notice;
-use crate::store::StoreError;
+use crate::scribe::Scribe;
 use crate::voice::Weight;
 
 impl Wait<'_> {
@@ -28,12 +28,12 @@ impl Wait<'_> {
     }
 
     /// Once, since each message that cannot be remembered would say the same.
-    pub(super) fn tell_state_trouble(&mut self, error: &StoreError) {
+    pub(super) fn tell_state_trouble(&mut self, trouble: &str) {
         let weight = match self.inquiry.policy() {
             Policy::Signed => Weight::Error,
             Policy::Plain | Policy::Live => Weight::Warning,
         };
-        let line = format!("state_dir: {error}");
+        let line = format!("state_dir: {trouble}");
         self.voice.say_once(weight, line.clone());
         self.state_trouble = Some(line);
     }
@@ -125,6 +125,14 @@ impl Wait<'_> {
             let names: Vec<_> = self.unfound.iter().take(8).map(String::as_str).collect();
             line.push_str("; no address was found for: ");
             line.push_str(&names.join(", "));
+        }
+        let unanswered = self.scribe.as_ref().map_or(0, Scribe::unanswered);
+        if unanswered > 0 {
+            let dir = self.settings.state_dir.display();
+            line.push_str(&format!(
+                "; {unanswered} with a right MAC could not be remembered in time: does the disk of \
+                 {dir} answer?"
+            ));
         }
         for trouble in [&self.port_trouble, &self.state_trouble].into_iter().flatten() {
             line.push_str("; ");

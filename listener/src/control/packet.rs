@@ -178,18 +178,24 @@ impl Reply {
     #[must_use]
     pub fn heard(datagram: &Datagram) -> Option<Self> {
         let Datagram { received_at, from, port, said } = datagram;
-        let bytes = said.as_ref().ok()?.as_bytes();
-        let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-        for byte in bytes {
-            for digit in [byte >> 4, byte & 0xf] {
-                text.push(char::from_digit(digit.into(), 16).unwrap_or('?'));
-            }
-        }
-        Some(Self::Heard { from: *from, port: *port, at: received_at.as_nanos(), bytes: text })
+        let bytes = hexadecimal(said.as_ref().ok()?.as_bytes());
+        Some(Self::Heard { from: *from, port: *port, at: received_at.as_nanos(), bytes })
     }
 }
 
-/// Reads the bytes of [`Reply::Heard`] as if they had come from the network.
+/// What [`words`] reads.
+#[must_use]
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 0xf] {
+            text.push(char::from_digit(digit.into(), 16).unwrap_or('?'));
+        }
+    }
+    text
+}
+
+/// Reads a message that was written by [`hexadecimal`] as if it had come from the network.
 ///
 /// # Errors
 /// When they are no message.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::nodes::Known;
 use crate::options::Family;
+use crate::proof::Packet;
 use crate::proof::specimen::{Specimen, examiner, nonce};
 use proptest::prelude::*;
 
@@ -27,6 +28,12 @@ fn hear(asked: &mut Inquiry, specimen: &Specimen<'_>, from: &str, second: u64) -
     asked.hear(&specimen.arrived(from, s(second)), s(second), || Some(Nonce([random; 16])))
 }
 
+impl Heard {
+    fn challenge(&self) -> Option<Packet> {
+        self.right.as_ref()?.challenge
+    }
+}
+
 /// Heard, and the memory has nothing against it.
 fn hear_and_remember(
     asked: &mut Inquiry,
@@ -35,7 +42,7 @@ fn hear_and_remember(
     second: u64,
 ) -> Found {
     let heard = hear(asked, specimen, from, second);
-    assert!(heard.hearing.is_some(), "{heard:?}");
+    assert!(heard.right.is_some(), "{heard:?}");
     asked.judged(&specimen.arrived(from, s(second)), Ok(()))
 }
 
@@ -53,7 +60,7 @@ fn a_signed_message_counts_once_it_is_remembered_wherever_it_came_from() {
         let message = Specimen::of("A", 1);
         let heard = hear(&mut asked, &message, from, 110);
         assert_eq!(heard.found, Found::Right);
-        assert!(heard.hearing.is_some() && heard.challenge.is_some());
+        assert!(heard.challenge().is_some());
         assert_eq!(is_known(&asked, 111), None, "not remembered yet");
         let arrived = message.arrived(from, s(110));
         for refused in [Disbelief::Replayed, Disbelief::Late, Disbelief::Unremembered] {
@@ -74,7 +81,7 @@ fn an_answer_counts_at_once_and_under_live_nothing_else_does() {
         let mut asked = inquiry(policy, None);
         let from = "192.0.2.99";
         let heard = hear(&mut asked, &Specimen::of("a", 1), from, 110);
-        let answer = Some(nonce(&heard.challenge.unwrap(), "a"));
+        let answer = Some(nonce(&heard.challenge().unwrap(), "a"));
         let arrived = Specimen::of("a", 1).arrived(from, s(110));
         let judged = asked.judged(&arrived, Ok(()));
         if policy == Policy::Live {
@@ -89,7 +96,7 @@ fn an_answer_counts_at_once_and_under_live_nothing_else_does() {
         let live = hear(&mut asked, &Specimen { answer, ..Specimen::of("a", 3) }, from, 111);
         assert_eq!(live.found, Found::Counts(Proof::Live));
         assert_eq!(is_known(&asked, 111), Some(Proof::Live), "{policy}");
-        assert!(live.hearing.is_some(), "it must not count again");
+        assert!(live.right.is_some(), "it must not count again");
     }
 }
 
@@ -106,7 +113,7 @@ fn there_is_no_downgrade() {
             (Specimen { name: "b", key_of: "b", ..good }, Found::SignedAs("b".to_owned())),
         ] {
             let heard = hear(&mut asked, &specimen, from, 110);
-            assert_eq!(heard, Heard { found, challenge: None, hearing: None });
+            assert_eq!(heard, Heard { found, right: None });
         }
         let whole = good.arrived(from, s(110));
         let bytes = whole.said.as_ref().unwrap().as_bytes();
@@ -129,7 +136,7 @@ fn a_message_from_before_the_start_is_no_evidence_but_is_challenged() {
     let heard = hear(&mut asked, &Specimen::of("a", 1), "10.0.0.1", 95);
     let _ = asked.judged(&Specimen::of("a", 1).arrived("10.0.0.1", s(95)), Ok(()));
     assert_eq!(is_known(&asked, 101), None);
-    assert!(heard.challenge.is_some(), "an answer would be evidence");
+    assert!(heard.challenge().is_some(), "an answer would be evidence");
 }
 
 #[test]
@@ -185,7 +192,7 @@ fn under_plain_an_address_is_enough() {
     assert_eq!(away, Found::Counts(Proof::Signed), "what proves more is enough, too");
     let mut keyless = Inquiry::new(asked.node.clone(), (Policy::Plain, None), s(100), s(160));
     let heard = hear(&mut keyless, &Specimen::of("a", 1), "10.0.0.1", 110);
-    assert_eq!(heard, Heard { challenge: None, ..Found::Counts(Proof::Plain).into() });
+    assert_eq!(heard, Found::Counts(Proof::Plain).into());
 }
 
 /// One datagram, and what the memory will say of it.
@@ -207,22 +214,19 @@ fn any_step() -> impl Strategy<Value = Step> {
     let names = prop_oneof![Just("a"), Just("b"), Just("c")];
     let result = prop_oneof![3 => Just(Ok(())), 1 => Just(Err(Disbelief::Replayed))];
     let good = prop::bool::weighted(0.8);
-    (names, good, good, 0u8..3, 0u64..20, 1u8..4, 95u64..150, any::<bool>(), result)
-        .prop_map(
-            |(name, right_key, known_key, crash, sequence, end, second, answers, remembered)| {
-                Step {
-                    name,
-                    right_key,
-                    known_key,
-                    crash,
-                    sequence,
-                    end,
-                    second,
-                    answers,
-                    remembered,
-                }
-            },
-        )
+    (names, good, good, 0u8..3, 0u64..20, 1u8..4, 95u64..150, any::<bool>(), result).prop_map(
+        |(name, right_key, known_key, crash, sequence, end, second, answers, remembered)| Step {
+            name,
+            right_key,
+            known_key,
+            crash,
+            sequence,
+            end,
+            second,
+            answers,
+            remembered,
+        },
+    )
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
@@ -269,14 +273,14 @@ proptest! {
             let heard = asked.hear(&datagram, s(second), || Some(random));
             let right = right_key && known_key;
             let may_count = name != "c" && (names.contains(&name) || port == Some(9));
-            prop_assert_eq!(heard.hearing.is_some(), right && may_count);
-            prop_assert!(heard.challenge.is_none() || right && may_count && answer.is_none());
+            prop_assert_eq!(heard.right.is_some(), right && may_count);
+            prop_assert!(heard.challenge().is_none() || right && may_count && answer.is_none());
             let live = right && may_count
                 && answer.is_some_and(|(_, since)| second < since + 2);
             if live {
                 outstanding.remove(name);
             }
-            if let Some(challenge) = &heard.challenge {
+            if let Some(challenge) = &heard.challenge() {
                 let nonce = nonce(challenge, name);
                 // The first one counts, as long as it can be answered.
                 if outstanding.get(name).is_none_or(|known| known.0 != nonce) {
@@ -284,7 +288,7 @@ proptest! {
                 }
             }
             let signed = right && may_count && step.remembered.is_ok();
-            if heard.hearing.is_some() && !live {
+            if heard.right.is_some() && !live {
                 let _ = asked.judged(&datagram, step.remembered);
             }
             let counts = match policy {
