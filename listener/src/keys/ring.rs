@@ -55,7 +55,10 @@ impl Ring {
     /// # Errors
     /// The number of the line and what is wrong with it, or without a number, what is wrong with all.
     pub fn parse(text: &[u8]) -> Result<Self, (Option<usize>, Fault)> {
-        let mut ring = Self { clusters: Vec::with_capacity(2), nodes: Vec::new() };
+        // With all the room that they need from the start: growing would leave copies of keys behind.
+        let nodes = text.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"node"));
+        let nodes = Vec::with_capacity(nodes.count());
+        let mut ring = Self { clusters: Vec::with_capacity(2), nodes };
         let mut numbers = Vec::new();
         for (number, line) in (1..).zip(text.split(|&byte| byte == b'\n')) {
             let at = |fault| (Some(number), fault);
