@@ -64,6 +64,7 @@ impl Need {
             Need::Xmllint => "xmllint",
             Need::Mandoc => "mandoc",
             Need::Cc => "cc",
+            Need::Disk => "disk",
             Need::Python => "python",
             Need::Tshark => "tshark",
         }
@@ -87,6 +88,7 @@ impl Need {
             Need::Xmllint => "install libxml2-utils",
             Need::Mandoc => "install mandoc",
             Need::Cc => "install gcc",
+            Need::Disk => "install e2fsprogs and util-linux, where loop devices are allowed",
             Need::Python => "install python3",
             Need::Tshark => "install tshark",
         }
@@ -110,6 +112,10 @@ impl Need {
             Need::Xmllint => all(&["xmllint"]),
             Need::Mandoc => all(&["mandoc"]),
             Need::Cc => all(&["cc"]),
+            Need::Disk => {
+                all(&["mkfs.ext4", "mount", "fsfreeze"])
+                    && std::path::Path::new("/dev/loop-control").exists()
+            }
             Need::Python => all(&["python3"]),
             Need::Tshark => all(&["tshark", "dumpcap"]),
         }

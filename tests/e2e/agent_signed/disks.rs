@@ -1,13 +1,32 @@
 //! What cannot be remembered.
 
 use super::{Host, LIMIT, NEEDS, assert_refused, exists};
-use fence_kdump_tests::{Output, Run, requires};
-use std::fs;
+use fence_kdump_tests::{Need, Output, Proc, Run, requires};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{env, fs};
 
-/// A disk of its own, mounted at a folder of the test; thawed and unmounted when dropped.
-struct Disk(PathBuf);
+/// Set inside the mount namespace of a test.
+const INSIDE: &str = "FENCE_KDUMP_OWN_MOUNTS";
+
+/// Runs the test `name` again in a mount namespace of its own, so that nothing it mounts stays behind;
+/// true in there.
+fn is_inside(name: &str) -> bool {
+    if env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let this = env::current_exe().expect("this program has a file");
+    let again = Run::new("unshare").args(["--mount", "--"]).arg(this);
+    let _ = again.args(["--exact", name]).env(INSIDE, "1").run(3 * LIMIT).expect_success();
+    false
+}
+
+/// A disk of its own, mounted at a folder of the test; thawed and unmounted when dropped, and thawed
+/// in any case after a while.
+struct Disk {
+    place: PathBuf,
+    rescue: Vec<Proc>,
+}
 
 fn run(program: &str, args: &[&str]) -> Output {
     Run::new(program).args(args).run(LIMIT)
@@ -24,15 +43,17 @@ impl Disk {
         fs::create_dir(&place).expect("our own folder");
         let _ = run("mkfs.ext4", &["-q", text(&image)]).expect_success();
         let _ = run("mount", &["-o", "loop", text(&image), text(&place)]).expect_success();
-        Self(place)
+        Self { place, rescue: Vec::new() }
     }
 
-    fn freeze(&self) {
-        let _ = run("fsfreeze", &["--freeze", text(&self.0)]).expect_success();
+    fn freeze(&mut self) {
+        let rescue = r#"sleep 40; exec fsfreeze --unfreeze "$0""#;
+        self.rescue.push(Run::new("sh").args(["-c", rescue]).arg(&self.place).spawn());
+        let _ = run("fsfreeze", &["--freeze", text(&self.place)]).expect_success();
     }
 
     fn thaw(&self) {
-        let _ = run("fsfreeze", &["--unfreeze", text(&self.0)]);
+        let _ = run("fsfreeze", &["--unfreeze", text(&self.place)]);
     }
 }
 
@@ -41,7 +62,7 @@ impl Drop for Disk {
         self.thaw();
         // Whoever was left behind writes for a moment, and ends.
         for _ in 0..50 {
-            if run("umount", &[text(&self.0)]).code == Some(0) {
+            if run("umount", &[text(&self.place)]).code == Some(0) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -53,12 +74,15 @@ impl Drop for Disk {
 /// same, and what counts without a disk counts.
 #[test]
 fn a_disk_that_hangs_holds_nothing_up() {
-    if !requires(&NEEDS) {
+    if !requires(&NEEDS) || !requires(&[Need::Disk]) {
+        return;
+    }
+    if !is_inside("disks::a_disk_that_hangs_holds_nothing_up") {
         return;
     }
     let host = Host::new();
-    let disk = Disk::new(&host);
-    let state = format!("--state-dir {}", disk.0.join("state").display());
+    let mut disk = Disk::new(&host);
+    let state = format!("--state-dir {}", disk.place.join("state").display());
     let _ = host.agent(&format!("-o validate-all -t 10 {state}")).run(LIMIT).expect_success();
     disk.freeze();
     let mut node = host.node("127.0.0.99");
