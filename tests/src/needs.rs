@@ -42,6 +42,8 @@ pub enum Need {
     Python,
     /// `tshark`, with Lua, and `dumpcap`, which comes with it.
     Tshark,
+    /// `mkfs.ext4`, `mount` with loop devices, and `fsfreeze`.
+    Disk,
 }
 
 impl Need {
