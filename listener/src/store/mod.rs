@@ -18,6 +18,7 @@
 
 mod clock;
 mod error;
+mod heard;
 mod memory;
 mod notary;
 mod place;

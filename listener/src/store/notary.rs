@@ -8,11 +8,12 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use fence_kdump_core::Disbelief;
+use fence_kdump_core::{CrashId, Disbelief};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant as Timer, sleep_until};
 
 use super::error::StoreError;
+use super::heard::{Latest, Stamp};
 use super::memory::{Judgement, Memory};
 use super::{Hearing, place};
 
@@ -56,6 +57,7 @@ pub struct Notary<T> {
     answers: UnboundedReceiver<Answer>,
     /// In the order in which they came, which is also that of their numbers and of their answers.
     waiting: VecDeque<Waiting<T>>,
+    latest: Latest,
     next_number: u64,
     overrun: u64,
 }
@@ -86,6 +88,8 @@ pub struct Judged<T> {
 struct Waiting<T> {
     number: u64,
     ticket: T,
+    crash: (String, CrashId),
+    stamp: Stamp,
     live: bool,
     until: Timer,
 }
@@ -111,19 +115,32 @@ impl<T> Notary<T> {
         let clerk = Clerk { dir: folder, memory: None, was_open: false, tell };
         thread::Builder::new().name("replay memory".to_owned()).spawn(|| clerk.work(submitted))?;
         let path = dir.join(place::NAME);
-        Ok(Self { path, desk, answers, waiting: VecDeque::new(), next_number: 0, overrun: 0 })
+        Ok(Self {
+            path,
+            desk,
+            answers,
+            waiting: VecDeque::new(),
+            latest: Latest::default(),
+            next_number: 0,
+            overrun: 0,
+        })
     }
 
     /// Has `hearing` judged and remembered; the answer comes with [`Self::next`], together with `ticket`.
     ///
-    /// When more than [`ROOM`] wait already, the answer is returned at once, and what was heard is not
-    /// remembered: then it is [`Disbelief::Unremembered`], or believed if it is live.
+    /// What is known to be a replay is answered at once. So is, when more than [`ROOM`] wait already, everything:
+    /// it is not remembered, so it is [`Disbelief::Unremembered`], or believed if it is live.
     #[must_use = "an answer may be there already"]
     pub fn submit(&mut self, hearing: Hearing, ticket: T) -> Option<Judged<T>> {
-        let live = hearing.live;
+        let is_waiting = |one: &Waiting<T>| hearing.is_copy_of(&one.crash, one.stamp);
+        if self.latest.judge(&hearing).is_err() || self.waiting.iter().any(is_waiting) {
+            let result = Err(Disbelief::Replayed);
+            return Some(Judged { ticket, result, trouble: None });
+        }
+        let (live, crash, stamp) = (hearing.live, hearing.crash(), hearing.stamp());
         let until = Timer::now() + if live { PATIENCE_LIVE } else { PATIENCE };
         let number = self.next_number;
-        let waiting = Waiting { number, ticket, live, until };
+        let waiting = Waiting { number, ticket, crash, stamp, live, until };
         let path = || self.path.clone();
         // Those that were given up still lie on the desk.
         let refused = if self.waiting.len() >= ROOM {
@@ -200,7 +217,12 @@ impl<T> Notary<T> {
         let place = self.waiting.iter().position(|waiting| waiting.number == number)?;
         let waiting = self.waiting.remove(place)?;
         Some(match judgement {
-            Ok(result) => Judged { ticket: waiting.ticket, result, trouble: None },
+            Ok(result) => {
+                if result.is_ok() {
+                    self.latest.believed(waiting.crash, waiting.stamp);
+                }
+                Judged { ticket: waiting.ticket, result, trouble: None }
+            }
             Err(error) => waiting.unremembered(error),
         })
     }

@@ -47,13 +47,18 @@ fn answers_come_in_order_with_what_they_are_about() {
         let mut notary = begun(dir.path()).await;
         for sequence in 1..=100 {
             assert!(notary.submit(heard(1, sequence), sequence).is_none());
-            assert!(notary.submit(replayed(&heard(1, sequence), 2_000), 0).is_none());
+            assert!(notary.submit(heard(2, 1), 0).is_none(), "read by another program as well");
+            // Captured on its way, and sent hours later.
+            let late = replayed(&heard(2, 1 + sequence), 9_000);
+            assert!(notary.submit(late, 1_000).is_none());
         }
         for sequence in 1..=100 {
             let Judged { ticket, result, trouble } = judged(&mut notary).await;
             assert_eq!((ticket, result), (sequence, Ok(())));
             assert!(trouble.is_none());
-            assert_eq!(judged(&mut notary).await.result, Err(Disbelief::Replayed));
+            assert_eq!(judged(&mut notary).await.result, Ok(()));
+            let Judged { ticket, result, .. } = judged(&mut notary).await;
+            assert_eq!((ticket, result), (1_000, Err(Disbelief::Late)));
         }
         drop(notary);
         let mut notary: Notary<u32> = Notary::start(dir.path()).unwrap();
@@ -118,6 +123,37 @@ fn a_memory_that_cannot_be_opened_is_told_at_once_and_with_each_answer() {
             assert!(matches!(*trouble.unwrap(), StoreError::Moved { .. }));
         }
         assert!(!dir.join("replay.db").exists());
+    });
+}
+
+/// Who sends captured messages again and again takes no place from a good one.
+#[test]
+fn a_flood_of_replays_does_not_wait() {
+    run(async {
+        let dir = tempfile::tempdir().unwrap();
+        let mut notary = begun(dir.path()).await;
+        assert!(notary.submit(heard(1, 50), 50).is_none());
+        assert_eq!(judged(&mut notary).await.result, Ok(()));
+        let lock = Connection::open(dir.path().join("replay.db")).unwrap();
+        lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+        // Heard at this very moment, and not yet remembered.
+        assert!(notary.submit(heard(1, 51), 51).is_none());
+        let start = Timer::now();
+        for round in 0..10_000 {
+            let captured = replayed(&heard(1, 1 + round % 51), 2_000 + round);
+            let judged = notary.submit(captured, 0).expect("no need to wait");
+            assert_eq!(judged.result, Err(Disbelief::Replayed));
+            assert!(judged.trouble.is_none());
+        }
+        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        assert!(notary.submit(heard(1, 52), 52).is_none(), "there is room");
+        assert!(notary.submit(live(replayed(&heard(1, 20), 1_060)), 20).is_none(), "it lives");
+        lock.execute_batch("ROLLBACK").unwrap();
+        for expected in [51, 52, 20] {
+            let Judged { ticket, result, .. } = judged(&mut notary).await;
+            assert_eq!((ticket, result), (expected, Ok(())));
+        }
+        assert_eq!(notary.overrun(), 0);
     });
 }
 
