@@ -85,7 +85,7 @@ fn a_flood_of_nonsense_is_told_in_a_few_lines_and_counted() {
         let counted = last.split("heard instead: ").nth(1).expect("what came instead");
         let count: u32 = counted.split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
         assert!(count > 500, "{last}");
-        assert!(counted.contains("too short; 0 of them from the node"), "{last}");
+        assert!(counted.contains("truncated; 0 of them from the node"), "{last}");
     }
 }
 
