@@ -1,10 +1,10 @@
 //! How a key file is written: all of it or nothing, for its owner alone.
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -85,6 +85,12 @@ fn sync_directory(path: &Path) -> Result<(), WriteError> {
     synced.map_err(|error| refused(dir, "write this directory to the disk", error))
 }
 
+/// What the names of drafts begin with; a random number follows.
+const DRAFT: &str = ".fence_kdump-";
+
+/// After how long a draft is one that a killed process has left behind.
+const STALE: Duration = Duration::from_secs(60);
+
 /// A file under a name that nobody knows; gone when dropped.
 struct Draft {
     path: PathBuf,
@@ -95,7 +101,8 @@ impl Draft {
         let told = |doing| move |error| refused(path, doing, error);
         let number =
             getrandom::u64().map_err(io::Error::from).map_err(told("get a random name"))?;
-        let name = OsString::from(format!(".fence_kdump-{number:016x}"));
+        let name = format!("{DRAFT}{number:016x}");
+        remove_stale_drafts(directory(path));
         let draft = directory(path).join(name);
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft);
         let mut file = made.map_err(told("make a file in its directory"))?;
@@ -113,5 +120,21 @@ impl Drop for Draft {
     fn drop(&mut self) {
         // Renamed, it is gone already.
         drop(fs::remove_file(&self.path));
+    }
+}
+
+/// Keys that a killed process has left behind are keys all the same.
+fn remove_stale_drafts(directory: &Path) {
+    for file in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = file.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(DRAFT));
+        let is_draft = number.is_some_and(|number| {
+            number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        let age = || file.metadata().ok()?.modified().ok()?.elapsed().ok();
+        if is_draft && age().is_some_and(|age| age > STALE) {
+            // Somebody else's stays.
+            drop(fs::remove_file(file.path()));
+        }
     }
 }

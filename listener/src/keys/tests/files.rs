@@ -208,3 +208,25 @@ fn a_directory_for_keys_is_its_owners_alone() {
     write::make_directory(&path).unwrap();
     assert!(write::make_directory(&folder.path().join("a/b/c")).is_err());
 }
+
+#[test]
+fn what_a_killed_process_has_left_behind_goes() {
+    let (folder, path) = folder();
+    let place = |name: &str| folder.path().join(name);
+    let old = std::time::SystemTime::now() - Duration::from_secs(61);
+    for (name, is_old) in [
+        (".fence_kdump-0123456789abcdef", true),
+        (".fence_kdump-0123456789abcdee", false),
+        (".fence_kdump-0123456789abcdeg", true),
+        (".fence_kdump-0123456789abcde", true),
+        ("fence_kdump-0123456789abcdef", true),
+    ] {
+        let file = File::create(place(name)).unwrap();
+        if is_old {
+            file.set_modified(old).unwrap();
+        }
+    }
+    write::create(&path, b"new").unwrap();
+    assert!(!place(".fence_kdump-0123456789abcdef").exists());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5, "everything else stays");
+}
