@@ -24,6 +24,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::control::packet;
 use crate::socket::Datagram;
+use crate::store::heard::{Crash, Latest, Stamp};
 use crate::store::{self, Hearing, Memory, Notary, ROOM};
 
 /// What the other process is called; its one argument is the state directory.
@@ -67,6 +68,8 @@ pub struct Scribe<T> {
     desk: SyncSender<String>,
     answers: UnboundedReceiver<Answer>,
     waiting: VecDeque<Waiting<T>>,
+    /// What is known to be a replay takes nobody's place.
+    latest: Latest,
     next_number: u64,
 }
 
@@ -74,6 +77,8 @@ pub struct Scribe<T> {
 struct Waiting<T> {
     number: u64,
     ticket: T,
+    crash: Crash,
+    stamp: Stamp,
     live: bool,
 }
 
@@ -114,23 +119,34 @@ impl<T> Scribe<T> {
         // Both end with the other process, or with this one.
         thread("to the memory").spawn(move || hand_over(&lines, stdin))?;
         thread("from the memory").spawn(move || listen(BufReader::new(stdout), &tell))?;
-        Ok(Self { desk, answers, waiting: VecDeque::new(), next_number: 0 })
+        let (waiting, latest) = (VecDeque::new(), Latest::default());
+        Ok(Self { desk, answers, waiting, latest, next_number: 0 })
     }
 
-    /// Has the message of `datagram` judged and remembered; its MAC has been verified, and `live` tells
-    /// whether it answers a challenge of this program. The answer comes with [`Self::next`], together
-    /// with `ticket`; or at once, when that is not possible.
+    /// Has `hearing` judged and remembered, which is the message of `datagram`. The answer comes with
+    /// [`Self::next`], together with `ticket`; or at once, when it is known or not to be had.
     #[must_use = "an answer may be there already"]
-    pub fn submit(&mut self, datagram: &Datagram, live: bool, ticket: T) -> Option<Judged<T>> {
+    pub fn submit(
+        &mut self,
+        hearing: &Hearing,
+        datagram: &Datagram,
+        ticket: T,
+    ) -> Option<Judged<T>> {
+        let is_waiting = |one: &Waiting<T>| hearing.is_copy_of(&one.crash, one.stamp);
+        if self.latest.judge(hearing).is_err() || self.waiting.iter().any(is_waiting) {
+            let result = Err(Disbelief::Replayed);
+            return Some(Judged { ticket, result, trouble: None });
+        }
+        let (crash, stamp, live) = (hearing.crash(), hearing.stamp(), hearing.is_live());
         let number = self.next_number;
         self.next_number = number.wrapping_add(1);
-        let waiting = Waiting { number, ticket, live };
-        let Ok(words) = &datagram.said else {
-            return Some(waiting.unremembered("not a message".to_owned()));
-        };
+        let waiting = Waiting { number, ticket, crash, stamp, live };
         if self.waiting.len() >= ROOM {
             return Some(waiting.unremembered(full()));
         }
+        let Ok(words) = &datagram.said else {
+            return Some(waiting.unremembered("not a message".to_owned()));
+        };
         let (at, bytes) = (datagram.received_at.as_nanos(), packet::hexadecimal(words.as_bytes()));
         let line = packet::write(&Submission { number, at, live, bytes });
         match self.desk.try_send(String::from_utf8_lossy(&line).into_owned()) {
@@ -158,8 +174,13 @@ impl<T> Scribe<T> {
                 Some(Answer::Judged { number, disbelief, trouble }) => {
                     let place = self.waiting.iter().position(|waiting| waiting.number == number);
                     let waiting = place.and_then(|place| self.waiting.remove(place));
-                    if let Some(Waiting { ticket, .. }) = waiting {
+                    if let Some(Waiting { ticket, crash, stamp, .. }) = waiting {
                         let result = disbelief.map_or(Ok(()), |cause| Err(named(&cause)));
+                        // Either way, the memory knows of this one or of a later one.
+                        if matches!(result, Ok(()) | Err(Disbelief::Replayed)) && trouble.is_none()
+                        {
+                            self.latest.believed(crash, stamp);
+                        }
                         return News::Judged(Judged { ticket, result, trouble });
                     }
                 }

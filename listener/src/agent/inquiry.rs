@@ -10,8 +10,9 @@ use fence_kdump_core::{
 
 use crate::address::Address;
 use crate::nodes::{Believed, Node};
-use crate::proof::{Examiner, Right};
+use crate::proof::{Examiner, Packet};
 use crate::socket::Datagram;
+use crate::store::Hearing;
 
 /// Is this node in its crash kernel?
 #[derive(Debug)]
@@ -64,9 +65,11 @@ pub enum Standing {
 pub struct Heard {
     /// What it was.
     pub found: Found,
-    /// It has a right MAC: then it has to be remembered, and [`Inquiry::judged`] wants to know what
-    /// became of it.
-    pub right: Option<Right>,
+    /// It has a right MAC: then this is what has to be remembered, and [`Inquiry::judged`] wants to know
+    /// what became of it;
+    pub hearing: Option<Hearing>,
+    /// and this is to be sent back to where it came from.
+    pub challenge: Option<Packet>,
 }
 
 /// What one datagram was.
@@ -86,7 +89,7 @@ pub enum Found {
 
 impl From<Found> for Heard {
     fn from(found: Found) -> Self {
-        Self { found, right: None }
+        Self { found, hearing: None, challenge: None }
     }
 }
 
@@ -159,7 +162,8 @@ impl Inquiry {
                     Some(Ok(right)) => {
                         let phase = message.report(Proof::Signed).phase;
                         let found = self.right(datagram, &signed, right.is_live, phase);
-                        Heard { found, right: Some(right) }
+                        let hearing = Some(Hearing::new(at, &signed, right.is_live));
+                        Heard { found, hearing, challenge: right.challenge }
                     }
                     Some(Err(disbelief)) => self.plain(datagram.from, disbelief).into(),
                     None => self.plain(datagram.from, Disbelief::UnknownKey).into(),

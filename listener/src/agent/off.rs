@@ -185,17 +185,18 @@ impl Wait<'_> {
     }
 
     fn hear(&mut self, datagram: &Datagram) {
-        let Heard { found, right } = self.inquiry.hear(datagram, clock::now(), proof::random);
+        let Heard { found, hearing, challenge } =
+            self.inquiry.hear(datagram, clock::now(), proof::random);
         self.tell_found(datagram, &found);
-        let Some(right) = right else {
-            return;
-        };
-        if let Some(challenge) = &right.challenge {
+        if let Some(challenge) = &challenge {
             self.challenge(datagram, challenge);
         }
+        let Some(hearing) = hearing else {
+            return;
+        };
         let ticket = (datagram.clone(), found == Found::Counts(Proof::Live));
         let judged = match &mut self.scribe {
-            Some(scribe) => scribe.submit(datagram, right.is_live, ticket),
+            Some(scribe) => scribe.submit(&hearing, datagram, ticket),
             None => {
                 let result = Err(Disbelief::Unremembered);
                 Some(Judged { ticket, result, trouble: None })

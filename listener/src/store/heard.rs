@@ -14,31 +14,35 @@ const CRASHES: usize = 1024;
 /// Whoever replays captured messages in a flood must not take the place of a good one that waits to
 /// be remembered.
 #[derive(Debug, Default)]
-pub(super) struct Latest {
+pub(crate) struct Latest {
     of: HashMap<Crash, Stamp>,
 }
 
 /// One crash of one node.
-type Crash = (String, CrashId);
+pub(crate) type Crash = (String, CrashId);
 
 /// What tells one message of a crash from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     sequence: u64,
     at: Instant,
 }
 
 impl Hearing {
-    pub(super) fn stamp(&self) -> Stamp {
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
         Stamp { sequence: self.sequence, at: self.at }
     }
 
-    pub(super) fn crash(&self) -> Crash {
+    pub(crate) fn crash(&self) -> Crash {
         (self.node_name.clone(), self.crash_id)
     }
 
     /// Whether both are the same message, and the other one came again.
-    pub(super) fn is_copy_of(&self, crash: &Crash, stamp: Stamp) -> bool {
+    pub(crate) fn is_copy_of(&self, crash: &Crash, stamp: Stamp) -> bool {
         !self.live
             && self.sequence == stamp.sequence
             && self.at != stamp.at
@@ -49,7 +53,7 @@ impl Hearing {
 impl Latest {
     /// [`Disbelief::Replayed`] when the memory is sure to say so. The greatest SEQUENCE that it knows can
     /// only become greater.
-    pub(super) fn judge(&self, hearing: &Hearing) -> Result<(), Disbelief> {
+    pub(crate) fn judge(&self, hearing: &Hearing) -> Result<(), Disbelief> {
         match self.of.get(&hearing.crash()) {
             Some(latest) if !hearing.live && hearing.sequence < latest.sequence => {
                 Err(Disbelief::Replayed)
@@ -62,7 +66,7 @@ impl Latest {
     }
 
     /// The memory has believed this one.
-    pub(super) fn believed(&mut self, crash: Crash, stamp: Stamp) {
+    pub(crate) fn believed(&mut self, crash: Crash, stamp: Stamp) {
         match self.of.get_mut(&crash) {
             Some(latest) if latest.sequence < stamp.sequence => *latest = stamp,
             Some(_) => {}

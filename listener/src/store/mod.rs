@@ -18,7 +18,7 @@
 
 mod clock;
 mod error;
-mod heard;
+pub(crate) mod heard;
 mod memory;
 mod notary;
 mod place;

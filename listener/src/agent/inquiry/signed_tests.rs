@@ -3,7 +3,6 @@
 use super::*;
 use crate::nodes::Known;
 use crate::options::Family;
-use crate::proof::Packet;
 use crate::proof::specimen::{Specimen, examiner, nonce};
 use proptest::prelude::*;
 
@@ -28,12 +27,6 @@ fn hear(asked: &mut Inquiry, specimen: &Specimen<'_>, from: &str, second: u64) -
     asked.hear(&specimen.arrived(from, s(second)), s(second), || Some(Nonce([random; 16])))
 }
 
-impl Heard {
-    fn challenge(&self) -> Option<Packet> {
-        self.right.as_ref()?.challenge
-    }
-}
-
 /// Heard, and the memory has nothing against it.
 fn hear_and_remember(
     asked: &mut Inquiry,
@@ -42,7 +35,7 @@ fn hear_and_remember(
     second: u64,
 ) -> Found {
     let heard = hear(asked, specimen, from, second);
-    assert!(heard.right.is_some(), "{heard:?}");
+    assert!(heard.hearing.is_some(), "{heard:?}");
     asked.judged(&specimen.arrived(from, s(second)), Ok(()))
 }
 
@@ -60,7 +53,7 @@ fn a_signed_message_counts_once_it_is_remembered_wherever_it_came_from() {
         let message = Specimen::of("A", 1);
         let heard = hear(&mut asked, &message, from, 110);
         assert_eq!(heard.found, Found::Right);
-        assert!(heard.challenge().is_some());
+        assert!(heard.challenge.is_some());
         assert_eq!(is_known(&asked, 111), None, "not remembered yet");
         let arrived = message.arrived(from, s(110));
         for refused in [Disbelief::Replayed, Disbelief::Late, Disbelief::Unremembered] {
@@ -81,7 +74,7 @@ fn an_answer_counts_at_once_and_under_live_nothing_else_does() {
         let mut asked = inquiry(policy, None);
         let from = "192.0.2.99";
         let heard = hear(&mut asked, &Specimen::of("a", 1), from, 110);
-        let answer = Some(nonce(&heard.challenge().unwrap(), "a"));
+        let answer = Some(nonce(&heard.challenge.unwrap(), "a"));
         let arrived = Specimen::of("a", 1).arrived(from, s(110));
         let judged = asked.judged(&arrived, Ok(()));
         if policy == Policy::Live {
@@ -96,7 +89,7 @@ fn an_answer_counts_at_once_and_under_live_nothing_else_does() {
         let live = hear(&mut asked, &Specimen { answer, ..Specimen::of("a", 3) }, from, 111);
         assert_eq!(live.found, Found::Counts(Proof::Live));
         assert_eq!(is_known(&asked, 111), Some(Proof::Live), "{policy}");
-        assert!(live.right.is_some(), "it must not count again");
+        assert!(live.hearing.is_some(), "it must not count again");
     }
 }
 
@@ -113,7 +106,7 @@ fn there_is_no_downgrade() {
             (Specimen { name: "b", key_of: "b", ..good }, Found::SignedAs("b".to_owned())),
         ] {
             let heard = hear(&mut asked, &specimen, from, 110);
-            assert_eq!(heard, Heard { found, right: None });
+            assert_eq!(heard, Heard::from(found));
         }
         let whole = good.arrived(from, s(110));
         let bytes = whole.said.as_ref().unwrap().as_bytes();
@@ -136,7 +129,7 @@ fn a_message_from_before_the_start_is_no_evidence_but_is_challenged() {
     let heard = hear(&mut asked, &Specimen::of("a", 1), "10.0.0.1", 95);
     let _ = asked.judged(&Specimen::of("a", 1).arrived("10.0.0.1", s(95)), Ok(()));
     assert_eq!(is_known(&asked, 101), None);
-    assert!(heard.challenge().is_some(), "an answer would be evidence");
+    assert!(heard.challenge.is_some(), "an answer would be evidence");
 }
 
 #[test]
@@ -273,14 +266,14 @@ proptest! {
             let heard = asked.hear(&datagram, s(second), || Some(random));
             let right = right_key && known_key;
             let may_count = name != "c" && (names.contains(&name) || port == Some(9));
-            prop_assert_eq!(heard.right.is_some(), right && may_count);
-            prop_assert!(heard.challenge().is_none() || right && may_count && answer.is_none());
+            prop_assert_eq!(heard.hearing.is_some(), right && may_count);
+            prop_assert!(heard.challenge.is_none() || right && may_count && answer.is_none());
             let live = right && may_count
                 && answer.is_some_and(|(_, since)| second < since + 2);
             if live {
                 outstanding.remove(name);
             }
-            if let Some(challenge) = &heard.challenge() {
+            if let Some(challenge) = &heard.challenge {
                 let nonce = nonce(challenge, name);
                 // The first one counts, as long as it can be answered.
                 if outstanding.get(name).is_none_or(|known| known.0 != nonce) {
@@ -288,7 +281,7 @@ proptest! {
                 }
             }
             let signed = right && may_count && step.remembered.is_ok();
-            if heard.right.is_some() && !live {
+            if heard.hearing.is_some() && !live {
                 let _ = asked.judged(&datagram, step.remembered);
             }
             let counts = match policy {
