@@ -71,20 +71,20 @@ fn our_traffic_is_shown() {
             .spawn();
         agent.wait_bound(PORT);
         let sender = Run::new(programs::ours("fence_kdump_send"))
-            .args(["-i", "1", "-k"])
+            .args(["-c", "2", "-i", "1", "-k"])
             .arg(folder.path().join("node.key"))
             .args(["10.77.0.1", "plain:fd00:77::1"])
             .inside(net.node(2))
             .spawn();
         let _ = agent.wait_for(LIMIT).expect_success();
-        drop(sender);
+        let _ = sender.wait_for(LIMIT).expect_success();
     });
     let refused: Vec<_> = packets.iter().flat_map(|p| p.values("fence_kdump.refused")).collect();
     assert!(refused.is_empty(), "our own messages are valid: {refused:?}");
 
     let (v4, v6): (Vec<_>, Vec<_>) =
         packets.iter().partition(|packet| value(packet, "ip.version").is_some_and(|v| v == "4"));
-    assert!(!v6.is_empty(), "no plain message was captured");
+    assert_eq!(v6.len(), 2, "two plain messages were sent");
     for plain in &v6 {
         assert_eq!(value(plain, "fence_kdump.version").as_deref(), Some("1"));
         assert_eq!(value(plain, "fence_kdump.mark"), None, "plain means eight bytes");
