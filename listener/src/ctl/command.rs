@@ -10,7 +10,8 @@ use clap::{Parser, Subcommand};
 /// fences. Each node has a key of its own, derived from it, which its crash kernel signs with. Keys are in files
 /// that root alone can read, and appear nowhere else: not in arguments, not in what is printed.
 ///
-/// Exit status 0: done. 1: not done, and standard error says why. 2: wrong usage.
+/// Every command explains itself with --help. Exit status 0: done. 1: not done, and standard error says
+/// why. 2: wrong usage.
 #[derive(Debug, Parser)]
 #[command(name = "fence_kdumpctl", version)]
 pub struct Options {
@@ -38,8 +39,9 @@ pub enum Action {
     Key(Key),
     /// Say what datagrams mean
     ///
-    /// Reads one datagram a line from standard input, in hexadecimal, and prints one JSON object a line. A
-    /// datagram that is no message is an answer, too: {"refused":"..."}.
+    /// Reads one datagram a line from standard input, in hexadecimal, and prints one JSON object a line:
+    /// {"message":{...}} or {"challenge":{...}} with what it says, or {"refused":"..."} with the cause. Their
+    /// "mac" is "none", "right", "wrong", "unknown key", or without a key file "not checked".
     Decode {
         /// Verify authentication codes with the keys of this file
         #[arg(short = 'k', long, value_name = "FILE")]

@@ -1,0 +1,69 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_fence_kdumpctl_global_optspecs
+    string join \n h/help V/version
+end
+
+function __fish_fence_kdumpctl_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_fence_kdumpctl_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_fence_kdumpctl_using_subcommand
+    set -l cmd (__fish_fence_kdumpctl_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -s V -l version -d 'Print version'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "status" -d 'Show who reads the UDP port on this host, and the state of every node'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "key" -d 'Make, derive, list and rotate keys'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "decode" -d 'Say what datagrams mean'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -s p -l ipport -d 'The UDP port' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -l json -d 'As one JSON object'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -s h -l help -d 'Print help'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -f -a "new" -d 'Make the cluster key'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -f -a "derive" -d 'Make a node\'s own key from the cluster key'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -f -a "list" -d 'Show which keys a file has: their ids, never the keys'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -f -a "rotate" -d 'Put a new cluster key before the present one, or remove the previous one'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from new" -s o -l out -d 'Where to write it [default: /etc/fence_kdump/cluster.key]' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from new" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from derive" -s k -l key-file -d 'The file with the cluster key [default: /etc/fence_kdump/cluster.key]' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from derive" -s o -l out -d 'Where to write it; - is standard output, if that is a pipe [default: NODE.node.key beside the cluster key]' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from derive" -l force -d 'Replace another key that is there, such as one from before a rotation'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from derive" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from list" -s k -l key-file -d 'The key file [default: /etc/fence_kdump/cluster.key]' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'As one JSON object'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -s k -l key-file -d 'The file with the cluster key [default: /etc/fence_kdump/cluster.key]' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -l finish -d 'Remove the previous key: what was signed with it counts no more'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -l force -d 'Finish even though keys of nodes beside the file are still from the previous key'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "new" -d 'Make the cluster key'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "derive" -d 'Make a node\'s own key from the cluster key'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show which keys a file has: their ids, never the keys'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Put a new cluster key before the present one, or remove the previous one'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand decode" -s k -l key-file -d 'Verify authentication codes with the keys of this file' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand decode" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status key decode help" -f -a "status" -d 'Show who reads the UDP port on this host, and the state of every node'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status key decode help" -f -a "key" -d 'Make, derive, list and rotate keys'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status key decode help" -f -a "decode" -d 'Say what datagrams mean'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status key decode help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "new" -d 'Make the cluster key'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "derive" -d 'Make a node\'s own key from the cluster key'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "list" -d 'Show which keys a file has: their ids, never the keys'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "rotate" -d 'Put a new cluster key before the present one, or remove the previous one'
