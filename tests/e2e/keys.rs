@@ -2,6 +2,8 @@
 
 #[path = "keys/making.rs"]
 mod making;
+#[path = "keys/papers.rs"]
+mod papers;
 #[path = "keys/rotating.rs"]
 mod rotating;
 #[path = "keys/unseen.rs"]
