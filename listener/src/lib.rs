@@ -16,6 +16,7 @@
 //! | [`proof`] | what a signed message proves; challenges |
 //! | [`keys`] | the keys of a file, and whose that has to be |
 //! | [`store`] | what must not be forgotten: no message counts twice; [`scribe`]: in another process |
+//! | [`sink`] | where events go |
 //! | [`ctl`] | what administrators do by hand |
 //! | [`custody`] | whose a file is, and what others may do with it |
 //! | [`voice`] | what is said to people |
@@ -40,6 +41,7 @@ pub mod nodes;
 pub mod options;
 pub mod proof;
 pub mod scribe;
+pub mod sink;
 pub mod socket;
 pub mod store;
 mod sys;

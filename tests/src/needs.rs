@@ -42,6 +42,8 @@ pub enum Need {
     Python,
     /// `tshark`, with Lua, and `dumpcap`, which comes with it.
     Tshark,
+    /// `nats-server`.
+    Nats,
     /// `mkfs.ext4`, `mount` with loop devices, and `fsfreeze`.
     Disk,
 }
@@ -69,6 +71,7 @@ impl Need {
             Need::Disk => "disk",
             Need::Python => "python",
             Need::Tshark => "tshark",
+            Need::Nats => "nats",
         }
     }
 
@@ -93,6 +96,7 @@ impl Need {
             Need::Disk => "install e2fsprogs and util-linux, where loop devices are allowed",
             Need::Python => "install python3",
             Need::Tshark => "install tshark",
+            Need::Nats => "install nats-server",
         }
     }
 
@@ -120,6 +124,7 @@ impl Need {
             }
             Need::Python => all(&["python3"]),
             Need::Tshark => all(&["tshark", "dumpcap"]),
+            Need::Nats => all(&["nats-server"]),
         }
     }
 }
