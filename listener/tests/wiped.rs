@@ -69,6 +69,9 @@ fn freed<T>(work: impl FnOnce() -> T) -> (u32, T) {
     (FOUND.load(Ordering::Relaxed), result)
 }
 
+/// What is done with the key file, and what that is called.
+type Way<'a> = (&'a str, &'a dyn Fn(&Path));
+
 /// One test alone: the allocator is that of the whole program.
 #[test]
 fn keys_are_wiped_before_their_memory_is_given_back() {
@@ -92,7 +95,7 @@ fn keys_are_wiped_before_their_memory_is_given_back() {
 
     fs::write(&path, line.as_bytes()).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    let ways: [(&str, &dyn Fn(&Path)); 8] = [
+    let ways: [Way<'_>; 8] = [
         ("load", &|path| drop(Ring::load(path).unwrap())),
         ("clone", &|path| drop(Ring::load(path).unwrap().clone())),
         ("verify", &|path| {
