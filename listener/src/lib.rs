@@ -5,7 +5,7 @@
 //!
 //! | module | its one truth |
 //! |---|---|
-//! | [`socket`] | datagrams in, whole; [`dating`]: when each truly arrived |
+//! | [`socket`] | each [`datagram`] in, whole; [`dating`]: when each truly arrived |
 //! | [`address`] | where it came from |
 //! | [`control`] | who on this host reads the port, and serves the others |
 //! | [`line`](mod@line) | the line of one program to the port, whoever reads it |
@@ -32,6 +32,7 @@ pub mod control;
 pub mod ctl;
 pub mod custody;
 pub mod daemon;
+pub mod datagram;
 pub mod dating;
 pub mod fleet;
 pub mod keys;

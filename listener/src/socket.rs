@@ -1,12 +1,10 @@
 //! Datagrams in: one UDP port for IPv4 and IPv6, each datagram whole and with its true age.
 
-use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
-use fence_kdump_core::{DecodeError, Instant, Message, decode};
+use fence_kdump_core::{DecodeError, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
@@ -16,6 +14,8 @@ use nix::sys::time::TimeSpec;
 use socket2::SockRef;
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
+
+pub use crate::datagram::{Datagram, Words};
 
 use crate::address::Address;
 use crate::clock::{self, Reading};
@@ -31,63 +31,6 @@ const QUEUE: usize = 4 * 1024 * 1024;
 
 /// How many datagrams are read before anything else gets its turn.
 pub const BATCH: usize = 64;
-
-/// The bytes of a message, all of them: only what the protocol lets be one can be made into this.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Words(Arc<[u8]>);
-
-impl Words {
-    /// Keeps `datagram`, which has to be whole, if it is a message: at most 508 bytes.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn read(datagram: &[u8]) -> Result<Self, DecodeError> {
-        decode(datagram).map(|_| Self(datagram.into()))
-    }
-
-    /// What they say.
-    ///
-    /// # Errors
-    /// None that [`Words::read`] did not tell already.
-    pub fn message(&self) -> Result<Message<'_>, DecodeError> {
-        decode(&self.0)
-    }
-
-    /// As they were on the wire.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Words({:?})", decode(&self.0))
-    }
-}
-
-/// One datagram. What was no message has left nothing behind but the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Datagram {
-    /// When it arrived at this host, or earlier when that is in doubt.
-    pub received_at: Instant,
-    /// Where it came from.
-    pub from: Address,
-    /// From which UDP port; 0 when it cannot be answered.
-    pub port: u16,
-    /// What it said.
-    pub said: Result<Words, DecodeError>,
-}
-
-impl Datagram {
-    /// The message.
-    ///
-    /// # Errors
-    /// When it is none.
-    pub fn message(&self) -> Result<Message<'_>, DecodeError> {
-        self.said.as_ref().map_err(|error| *error).and_then(Words::message)
-    }
-}
 
 /// Why the port cannot be listened on.
 #[derive(Debug, Error)]

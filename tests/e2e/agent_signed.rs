@@ -14,6 +14,10 @@ use tempfile::TempDir;
 
 #[path = "agent_signed/disks.rs"]
 mod disks;
+#[path = "agent_signed/floods.rs"]
+mod floods;
+#[path = "agent_signed/keys.rs"]
+mod keys;
 #[path = "agent_signed/several.rs"]
 mod several;
 
@@ -381,57 +385,6 @@ fn an_agent_that_comes_later_need_not_wait_for_the_next_message() {
     }
 }
 
-/// Whatever is wrong with the keys: nobody is believed, it is said at once, and other actions tell before.
-#[test]
-fn keys_that_cannot_be_used_are_told_and_make_nothing_count() {
-    if !requires(&NEEDS) {
-        return;
-    }
-    let host = Host::new();
-    let mode = |mode| {
-        let path = host.key_file("cluster.key", &[CLUSTER]);
-        fs::set_permissions(path, Permissions::from_mode(mode)).expect("our own file");
-    };
-    let text = |text: &str| {
-        let path = host.key_file("cluster.key", &[]);
-        fs::write(path, text).expect("our own file");
-    };
-    let check = |said: &str, more: &str| {
-        for action in ["off", "monitor", "validate-all"] {
-            let asked = format!("--policy plain -o {action} -t 10 --listen-only {more}");
-            let output = host.agent(&asked).run(LIMIT);
-            assert_eq!(output.code, Some(1), "{action}: {output}");
-            assert!(output.stderr.contains(said), "{action}: {said:?}: {output}");
-            assert!(output.elapsed < Duration::from_secs(5), "at once: {output}");
-            assert!(!output.stderr.contains(CLUSTER.1), "no key is ever shown");
-        }
-    };
-    mode(0o644);
-    check("its mode 0644 lets others read it", "");
-    mode(0o600);
-    let own = host.node(NODE).own_key_file();
-    let line = fs::read_to_string(own).expect("our own file");
-    text(&line);
-    check("has no key for n2", "-n n2");
-    text("");
-    check("holds no key", "");
-    text(&format!("cluster {} {}\n", OTHER.0, CLUSTER.1));
-    check("line 1", "");
-    fs::remove_file(host.path("cluster.key")).expect("our own file");
-    check("no such file", "");
-    mode(0o600);
-    for action in ["off", "monitor", "validate-all"] {
-        let keyless = ["-n", "n1", "--policy", "live", "--listen-only", "-t", "10", "-o", action];
-        let agent = Run::new(programs::ours("fence_kdump")).args(keyless).inside(&host.net);
-        let output = agent.run(LIMIT);
-        assert_eq!(output.code, Some(1), "{output}");
-        assert!(output.stderr.contains("policy: 'live' needs key_file"), "{output}");
-    }
-    let well = host.agent("-o validate-all -t 10").run(LIMIT).expect_success();
-    assert!(host.path("state").join("replay.db").is_file(), "{well}");
-    let _ = host.agent("-o monitor --listen-only").run(LIMIT).expect_success();
-}
-
 /// As Pacemaker asks: by standard input, and with the target's name in `port`.
 #[test]
 fn the_fencer_gives_keys_on_standard_input() {
@@ -463,42 +416,6 @@ fn the_fencer_gives_keys_on_standard_input() {
         let output = agent.wait_for(LIMIT);
         assert_eq!(output.code, Some(i32::from(!counts)), "{lines}: {output}");
     }
-}
-
-/// Sends `bytes` from the node's own address, 10,000 a second, while the node speaks once; how long that
-/// takes to be an answer.
-fn delayed_by(host: &Host, node: &mut Node, bytes: &[u8]) -> Duration {
-    let agent = host.waiting("-t 15");
-    let to = "127.0.0.1:7410".parse().expect("an address");
-    let source = host.net.udp_from(NODE);
-    let flood = fence_kdump_tests::flood(source, to, bytes, 40_000, Duration::from_secs(4));
-    thread::sleep(Duration::from_secs(1));
-    let good = node.next();
-    let sent = Instant::now();
-    node.send(&good);
-    let output = agent.wait_for(LIMIT).expect_success();
-    let took = sent.elapsed();
-    assert!(flood.stop() > 2_000, "a flood");
-    assert!(output.stderr.lines().count() < 20, "few lines: {output}");
-    took
-}
-
-#[test]
-fn a_flood_of_forged_or_captured_messages_delays_nothing() {
-    if !requires(&NEEDS) {
-        return;
-    }
-    let host = Host::new();
-    let mut node = host.node("127.0.0.99");
-    let captured = node.next();
-    let mut forged = captured.clone();
-    let last = forged.len() - 1;
-    forged[last] ^= 1;
-    let took = delayed_by(&host, &mut node, &forged);
-    assert!(took < Duration::from_secs(1), "forged: {took:?}");
-    // Its crash is known by now.
-    let took = delayed_by(&host, &mut node, &captured);
-    assert!(took < Duration::from_secs(1), "captured: {took:?}");
 }
 
 fn exists(path: &Path) -> bool {

@@ -90,7 +90,7 @@ pub fn off(settings: &Settings, started: Instant, deadline: Instant, voice: &Voi
 impl Wait<'_> {
     async fn run(mut self, deadline: Instant) -> Ending {
         let names = self.names();
-        if self.scribe.is_some() {
+        if self.settings.key_file.is_some() {
             // Who is signed needs no address.
             self.line.ask(&[], &names);
         }

@@ -15,8 +15,31 @@ pub const LARGEST: usize = 16 * 1024;
 /// The most addresses in one [`Request::Ask`], so that it fits a packet.
 pub const ADDRESSES: usize = 200;
 
-/// The most names in one [`Request::Ask`], so that it fits a packet.
-pub const NAMES: usize = 25;
+/// The most room that all names in one [`Request::Ask`] take, in bytes, so that it fits a packet; see
+/// [`batches`].
+const NAMES: usize = 12 * 1024;
+
+/// `names` in batches, each of which fits one [`Request::Ask`]. None is left out.
+#[must_use]
+pub fn batches(names: &[String]) -> Vec<Vec<String>> {
+    let mut batches: Vec<Vec<String>> = Vec::new();
+    let mut room = 0_usize;
+    for name in names {
+        // Each character may have to be escaped.
+        let needed = name.len().saturating_mul(2).saturating_add(3);
+        match batches.last_mut() {
+            Some(batch) if needed <= room => {
+                batch.push(name.clone());
+                room = room.saturating_sub(needed);
+            }
+            Some(_) | None => {
+                batches.push(vec![name.clone()]);
+                room = NAMES.saturating_sub(needed);
+            }
+        }
+    }
+    batches
+}
 
 /// What a waiter says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +53,7 @@ pub enum Request {
     Ask {
         /// At most [`ADDRESSES`].
         addresses: Vec<Address>,
-        /// At most [`NAMES`], in any case.
+        /// As many as fit, in any case.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         names: Vec<String>,
     },
@@ -273,9 +296,18 @@ mod tests {
         let longest = "fe80:1111:1111:1111:1111:1111:1111:1111%4294967295";
         let addresses = vec![longest.parse().unwrap(); ADDRESSES];
         assert!(write(&Request::Ask { addresses, names: Vec::new() }).len() <= LARGEST);
-        // Every character of which has to be escaped.
-        let names = vec!["\"".repeat(253); NAMES];
-        assert!(write(&Request::Ask { addresses: Vec::new(), names }).len() <= LARGEST);
+        // Every character of which has to be escaped, or none.
+        for character in ["\"", "n"] {
+            for length in [1, 10, 253] {
+                let all = vec![character.repeat(length); 4_096];
+                let batches = batches(&all);
+                assert_eq!(batches.concat(), all);
+                for names in batches {
+                    assert!(write(&Request::Ask { addresses: Vec::new(), names }).len() <= LARGEST);
+                }
+            }
+        }
+        assert!(batches(&[]).is_empty());
     }
 
     #[test]

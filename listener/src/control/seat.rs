@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-    UnixAddr, accept4, bind, connect, getsockopt, listen, recvmsg, sendmsg, socket, sockopt,
+    UnixAddr, accept4, bind, connect, getsockopt, listen, recvmsg, sendmsg, setsockopt, socket,
+    sockopt,
 };
 use nix::unistd::geteuid;
 
@@ -55,9 +56,20 @@ pub enum Seat {
     Changing,
 }
 
+/// What whoever connects may say before it is read, in bytes: all names and addresses that it can have.
+const ROOM: usize = 8 * 1024 * 1024;
+
 fn new_socket() -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
+    let fd = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)?;
+    make_room(&fd);
+    Ok(fd)
+}
+
+pub(super) fn make_room(fd: &OwnedFd) {
+    // Beyond the host's limit only with CAP_NET_ADMIN; without it, less can be asked at once.
+    let _ = setsockopt(fd, sockopt::SndBufForce, &ROOM)
+        .or_else(|_| setsockopt(fd, sockopt::SndBuf, &ROOM));
 }
 
 /// Sits down at `name`, or connects to who sits there.

@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::{Instant as Timer, sleep_until};
 
 use super::holder::Inherited;
-use super::packet::{self, ADDRESSES, NAMES, Reply, Request};
+use super::packet::{self, ADDRESSES, Reply, Request};
 use super::seat::{self, Peer, Received};
 use crate::address::Address;
 use crate::clock::{self, Reading};
@@ -95,15 +95,14 @@ impl Waiter {
     /// # Errors
     /// When the holder is gone, or hangs and has not read what was said before.
     pub fn ask(&self, addresses: &[Address], names: &[String]) -> io::Result<()> {
-        let ask = |addresses: &[Address], names: &[String]| {
-            let (addresses, names) = (addresses.to_vec(), names.to_vec());
-            self.say(&Request::Ask { addresses, names })
+        let ask = |addresses: &[Address], names: Vec<String>| {
+            self.say(&Request::Ask { addresses: addresses.to_vec(), names })
         };
         if addresses.is_empty() && names.is_empty() {
-            return ask(&[], &[]);
+            return ask(&[], Vec::new());
         }
-        names.chunks(NAMES).try_for_each(|names| ask(&[], names))?;
-        addresses.chunks(ADDRESSES).try_for_each(|addresses| ask(addresses, &[]))
+        packet::batches(names).into_iter().try_for_each(|names| ask(&[], names))?;
+        addresses.chunks(ADDRESSES).try_for_each(|addresses| ask(addresses, Vec::new()))
     }
 
     /// Sends `bytes` from the UDP port, through the copy of its socket that the holder gave.
@@ -311,6 +310,25 @@ mod tests {
         assert!(matches!(waiter.next().await, Told::Hangs));
         say(&holder, &Reply::Pong { served: 3 });
         assert!(matches!(waiter.next().await, Told::Answers));
+    }
+
+    /// As many names as an agent can be given, in a mebibyte of options.
+    #[tokio::test]
+    async fn whatever_is_asked_fits_the_socket() {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
+        seat::make_room(&ours);
+        let waiter = Waiter::new(ours, Peer::UNKNOWN, None).unwrap();
+        let names = vec!["\"".repeat(253); 4_096];
+        waiter.ask(&[], &names).unwrap();
+        let mut asked = 0;
+        while let Ok(received) = seat::receive(&theirs) {
+            if let Ok(Request::Ask { names, .. }) = serde_json::from_slice(&received.bytes) {
+                asked += names.len();
+            }
+        }
+        assert_eq!(asked, names.len());
     }
 
     #[tokio::test]
