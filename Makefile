@@ -34,7 +34,7 @@ demo: agent-and-sender
 agent-and-sender:
 	@tests/toolchain
 	$(CARGO) build --release -p fence-kdump --bins
-	$(CARGO) build --profile static -p fence-kdump-send --features static-bin
+	$(CARGO) sender
 	@mkdir -p $(DIST)
 	install -m 755 $(BUILD)/release/fence_kdump $(BUILD)/release/fence_kdumpd \
 	    $(BUILD)/release/fence_kdumpctl $(BUILD)/static/fence_kdump_send $(DIST)
@@ -51,8 +51,7 @@ senders:
 	    rustc --print target-libdir --target $$target | xargs test -d || \
 	        { echo "SKIPPED: sender for $$target: rustup target add $$target"; continue; }; \
 	    echo "sender for $$target"; \
-	    $(CARGO) build -q --profile static -p fence-kdump-send --features static-bin \
-	        --target $$target || exit 1; \
+	    $(CARGO) sender -q --target $$target || exit 1; \
 	    arch=$${target%%-*}; \
 	    test $$target = x86_64-unknown-linux-musl && arch=musl; \
 	    install -D $(BUILD)/$$target/static/fence_kdump_send $(DIST)/$$arch/fence_kdump_send; \

@@ -23,10 +23,21 @@ const LAYOUT: [&str; 4] = [
     "--no-eh-frame-hdr",
 ];
 
+/// Asked for its features, the processor would have to be remembered in memory that is written to,
+/// which `layout.ld` refuses.
+const WITHOUT_CFGS: &str = "build the sender with 'cargo sender' (see .cargo/config.toml), which \
+    has SHA-256 computed without a look at the processor; where RUSTFLAGS is set, which replaces \
+    the flags of that, add to it: --cfg sha2_backend=\"soft\" --cfg sha2_backend_soft=\"compact\"";
+
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=layout.ld");
     if env::var_os("CARGO_FEATURE_STATIC_BIN").is_none() {
+        return;
+    }
+    let compact = [("CARGO_CFG_SHA2_BACKEND", "soft"), ("CARGO_CFG_SHA2_BACKEND_SOFT", "compact")];
+    if compact.iter().any(|(name, value)| env::var(name).as_deref() != Ok(*value)) {
+        println!("cargo::error={WITHOUT_CFGS}");
         return;
     }
     let linker = env::var("RUSTC_LINKER").unwrap_or_default();
