@@ -64,7 +64,21 @@ impl Address {
     const MAPPED: u64 = 0xffff;
 
     const fn from_bits(bits: u128) -> Self {
-        Self { ip: [(bits >> 64) as u64, bits as u64], zone: Zone { name: [0; Zone::LENGTH] } }
+        Self::from_halves([(bits >> 64) as u64, bits as u64])
+    }
+
+    const fn from_halves(ip: [u64; 2]) -> Self {
+        Self { ip, zone: Zone { name: [0; Zone::LENGTH] } }
+    }
+
+    /// An address of IPv4.
+    pub fn from_v4(ip: [u8; 4]) -> Self {
+        Self::from_halves([0, Self::MAPPED << 32 | u64::from(u32::from_be_bytes(ip))])
+    }
+
+    /// An address in the form of IPv6, in two halves.
+    pub fn from_v6(ip: [[u8; 8]; 2]) -> Self {
+        Self::from_halves(ip.map(u64::from_be_bytes))
     }
 
     /// An address from the 4 or 16 bytes that it has on the wire.
@@ -77,6 +91,11 @@ impl Address {
         Some(Self::from_bits(u128::from(Self::MAPPED << 32 | u64::from(ip))))
     }
 
+    /// Whether both are the same but for the interface.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.ip == other.ip
+    }
+
     /// Whether it is one of IPv6.
     pub fn is_v6(&self) -> bool {
         let [high, low] = self.ip;
@@ -84,6 +103,7 @@ impl Address {
     }
 
     /// The four bytes of an IPv4 address.
+    #[inline(always)]
     pub fn as_v4(&self) -> Option<[u8; 4]> {
         let [_, low] = self.ip;
         (!self.is_v6()).then_some((low as u32).to_be_bytes())

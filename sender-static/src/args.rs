@@ -6,6 +6,7 @@
 //! to speak over a typing error would cost the fence it is there for. What was ignored is told.
 
 use crate::address::Zone;
+use crate::message::Form;
 use crate::schedule::{Burst, Cadence, Millis};
 use crate::text::{digit, leading_number, pieces, which};
 
@@ -48,8 +49,14 @@ pub struct Options<'a> {
     pub verbose: u8,
     /// TTL of IPv4, hop limit of IPv6, 1 to 255; 0 for the kernel's choice.
     pub hops: u8,
+    /// What each node is sent, unless it says otherwise itself.
+    pub form: Option<Form>,
     /// The interface that everything leaves through; empty for the one that the route names.
     pub device: &'a [u8],
+    /// Where the key is; empty for none.
+    pub key_file: &'a [u8],
+    /// Whose key it is; empty for the first one in the file.
+    pub node_name: &'a [u8],
     /// How many messages, and how far apart.
     pub cadence: Cadence,
 }
@@ -62,7 +69,10 @@ impl Options<'_> {
             cadence: Cadence { interval: Millis::seconds(10), count: 0, burst: Burst::new() },
             verbose: 0,
             hops: 0,
+            form: None,
             device: &[],
+            key_file: &[],
+            node_name: &[],
         }
     }
 }
@@ -86,6 +96,9 @@ pub enum Name {
     Burst,
     Ttl,
     Device,
+    KeyFile,
+    NodeName,
+    Message,
     Verbose,
     Version,
     Help,
@@ -102,21 +115,24 @@ enum Takes {
 /// An option: long name with zero bytes behind it, short name, value. Without pointers, it needs no
 /// memory of its own that is written to.
 #[derive(Clone, Copy)]
-struct Row([u8; 8], u8, Takes, Name);
+struct Row([u8; 9], u8, Takes, Name);
 
 /// In the order of [`Name`]. Nothing may begin with one of the abbreviations of the stock tool's names that are unambiguous
 /// there: `ip`, `f`, `c`, `in`, `verb`, `vers`, `h`.
-static OPTIONS: [Row; 10] = [
-    Row(*b"ipport\0\0", b'p', Takes::Value, Name::Port),
-    Row(*b"family\0\0", b'f', Takes::Value, Name::Family),
-    Row(*b"count\0\0\0", b'c', Takes::Value, Name::Count),
-    Row(*b"interval", b'i', Takes::Value, Name::Interval),
-    Row(*b"burst\0\0\0", b'b', Takes::Value, Name::Burst),
-    Row(*b"ttl\0\0\0\0\0", b't', Takes::Value, Name::Ttl),
-    Row(*b"device\0\0", b'd', Takes::Value, Name::Device),
-    Row(*b"verbose\0", b'v', Takes::ValueOrNothing, Name::Verbose),
-    Row(*b"version\0", b'V', Takes::Nothing, Name::Version),
-    Row(*b"help\0\0\0\0", b'h', Takes::Nothing, Name::Help),
+static OPTIONS: [Row; 13] = [
+    Row(*b"ipport\0\0\0", b'p', Takes::Value, Name::Port),
+    Row(*b"family\0\0\0", b'f', Takes::Value, Name::Family),
+    Row(*b"count\0\0\0\0", b'c', Takes::Value, Name::Count),
+    Row(*b"interval\0", b'i', Takes::Value, Name::Interval),
+    Row(*b"burst\0\0\0\0", b'b', Takes::Value, Name::Burst),
+    Row(*b"ttl\0\0\0\0\0\0", b't', Takes::Value, Name::Ttl),
+    Row(*b"device\0\0\0", b'd', Takes::Value, Name::Device),
+    Row(*b"key-file\0", b'k', Takes::Value, Name::KeyFile),
+    Row(*b"node-name", b'n', Takes::Value, Name::NodeName),
+    Row(*b"message\0\0", b'm', Takes::Value, Name::Message),
+    Row(*b"verbose\0\0", b'v', Takes::ValueOrNothing, Name::Verbose),
+    Row(*b"version\0\0", b'V', Takes::Nothing, Name::Version),
+    Row(*b"help\0\0\0\0\0", b'h', Takes::Nothing, Name::Help),
 ];
 
 impl Name {
@@ -306,6 +322,12 @@ impl<'a> Options<'a> {
                 }
                 self.device = text;
             }
+            Name::KeyFile => {
+                self.key_file = text;
+                self.form = self.form.or(Some(Form::Signed));
+            }
+            Name::NodeName => self.node_name = text,
+            Name::Message => self.form = Some(Form::parse(text)?),
             Name::Verbose => match text.first() {
                 None => self.verbose = self.verbose.saturating_add(1),
                 Some(level @ b'0'..=b'9') => self.verbose = level.wrapping_sub(b'0'),
@@ -350,7 +372,6 @@ fn family(text: &[u8]) -> Option<Family> {
 }
 
 /// Seconds with up to three decimals, at most 3600, at most 16 of them; or `none`.
-#[inline(never)]
 fn burst(burst: &mut Burst, text: &[u8]) -> Option<()> {
     burst.clear();
     if which(text, b"none") == 0 {

@@ -155,6 +155,29 @@ fn bursts() {
     assert_eq!(ms("0.001,.01,0.1,1."), Some(vec![1, 10, 100, 1000]));
 }
 
+/// A key file means signed messages, unless the command line says otherwise, in any order.
+#[test]
+fn what_is_sent() {
+    for (line, form) in [
+        (&[][..], None),
+        (&["-k", "/key"], Some(Form::Signed)),
+        (&["--key=/key", "--mess=PLAIN"], Some(Form::Plain)),
+        (&["-mboth", "--key-file", "/key"], Some(Form::Both)),
+        (&["-m", "signed"], Some(Form::Signed)),
+        (&["-k/key", "-m", "plain", "--message=both"], Some(Form::Both)),
+    ] {
+        let (options, _) = read(line).unwrap();
+        assert_eq!(options.form, form, "{line:?}");
+        let has_key = line.iter().any(|word| word.contains("/key"));
+        assert_eq!(options.key_file, if has_key { &b"/key"[..] } else { b"" }, "{line:?}");
+    }
+    assert_eq!(read(&["--node", "n1"]).unwrap().0.node_name, b"n1");
+    for value in ["", "sign", "plain,signed"] {
+        let line = ["--message", value];
+        assert_eq!(read(&line).unwrap_err(), (Wrong::BadValue(Name::Message), value));
+    }
+}
+
 proptest! {
     #[test]
     fn any_command_line_is_read(line in proptest::collection::vec("-{0,3}[a-zV=0-9. ,]{0,9}|--|-", 0..8)) {

@@ -222,7 +222,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn settings() -> Settings {
-        Settings::new()
+        let mut settings = Settings::new();
+        settings.parse(b"");
+        settings
     }
 
     /// Asks both servers for what is open.

@@ -1,9 +1,10 @@
 //! From the command line to the exit code.
 
 use crate::args::{Name, Options, Understood, What, Words, Wrong};
+use crate::identity::Identity;
 use crate::report;
 use crate::sender::{Outcome, Sender, Storage};
-use crate::sys::{self, Argument};
+use crate::sys::{self, Arguments};
 use crate::transport::udp::Udp;
 
 /// What `--help` prints.
@@ -17,7 +18,7 @@ pub const VERSION: &str = concat!("fence_kdump_send ", env!("CARGO_PKG_VERSION")
 pub enum Exit {
     /// Messages were sent, or what was asked for was printed.
     Success,
-    /// The command line is wrong, or nothing could be sent at all.
+    /// The command line is wrong, nothing could be sent at all, or not signed.
     Failure,
 }
 
@@ -33,7 +34,7 @@ impl Exit {
 
 /// Does what the command line says. Options are taken in their order, as the stock tool does: the
 /// first wrong one, `--help` or `--version` ends it.
-pub fn run(arguments: impl Iterator<Item = Argument> + Clone) -> Exit {
+pub fn run(arguments: Arguments) -> Exit {
     let mut options = Options::default();
     let mut nodes = false;
     for word in Words::new(arguments.clone()) {
@@ -65,9 +66,10 @@ pub fn run(arguments: impl Iterator<Item = Argument> + Clone) -> Exit {
 }
 
 #[inline(never)]
-fn serve(options: &Options<'_>, arguments: impl Iterator<Item = Argument>) -> Exit {
+fn serve(options: &Options<'_>, arguments: Arguments) -> Exit {
     let mut storage = Storage::new();
-    let mut sender = Sender::new(options, Udp::new(options), &mut storage, sys::now());
+    let identity = Identity::new(options, arguments.clone());
+    let mut sender = Sender::new(options, Udp::new(options), identity, &mut storage);
     for word in Words::new(arguments) {
         if word.what == What::Node {
             sender.add(word.text);
@@ -78,7 +80,7 @@ fn serve(options: &Options<'_>, arguments: impl Iterator<Item = Argument>) -> Ex
     core::mem::forget(sender);
     match outcome {
         Outcome::Sent => Exit::Success,
-        Outcome::NothingSent => Exit::Failure,
+        Outcome::Unsigned | Outcome::NothingSent => Exit::Failure,
     }
 }
 

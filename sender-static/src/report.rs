@@ -4,6 +4,7 @@ use heapless::Vec;
 
 use crate::address::Address;
 use crate::args::{Name, Wrong};
+use crate::key_file::Trouble;
 use crate::sys::{self, Errno};
 use crate::text::pieces;
 
@@ -87,7 +88,12 @@ impl Line {
 
     /// Adds what went wrong, in words where there are some.
     pub fn error(&mut self, error: Errno) -> &mut Self {
-        let number = error.number();
+        self.reason(error.number())
+    }
+
+    /// Adds what a number of [`ERRORS`] stands for.
+    #[inline(never)]
+    fn reason(&mut self, number: u16) -> &mut Self {
         for line in pieces(ERRORS, b'\n') {
             if let [first, words @ ..] = line
                 && u16::from(*first) == number
@@ -112,7 +118,8 @@ impl Line {
 }
 
 /// The kernel's errors that a person can do something about: number, then words.
-const ERRORS: &[u8] = b"\x01not permitted (packet filter?)
+const ERRORS: &[u8] = b"\x02no such file
+\x01not permitted (packet filter?)
 \x0bthe send buffer is full
 \x0dnot permitted
 \x13no such interface
@@ -121,7 +128,13 @@ const ERRORS: &[u8] = b"\x01not permitted (packet filter?)
 \x64the interface is down
 \x65the network is unreachable
 \x69no buffer left
-\x71the host is unreachable";
+\x71the host is unreachable
+\xc9is longer than 4096 bytes
+\xcahas no key of this node
+\xcbis damaged
+\xcca cluster key does not belong on a node
+\xcdothers can read it, which mode 0600 prevents
+\xcenone was given";
 
 /// What an option's value has to be, in the order of [`Name`].
 const RIGHT: &[u8] = b"a port from 1 to 65535
@@ -131,6 +144,9 @@ a number of seconds from 1 to 2147483647
 'none' or up to 16 times of up to 3600 seconds, as 0,0.2
 a number from 1 to 255
 the name of an interface
+
+
+plain, signed or both
 a digit";
 
 /// What an option's value has to be.
@@ -142,6 +158,20 @@ fn right(name: Name) -> &'static [u8] {
 #[inline(never)]
 pub fn node(name: &[u8], what: &[u8]) {
     Line::new().text(name).text(b": ").text(what).say();
+}
+
+/// Says what is wrong with a key file.
+pub fn key_file(path: &[u8], trouble: Trouble) {
+    let mut line = Line::new();
+    line.text(b"key-file: ");
+    if !path.is_empty() {
+        line.text(path).text(b": ");
+    }
+    line.reason(trouble.number());
+    if trouble.line() > 0 {
+        line.text(b", line ").number(trouble.line(), 10);
+    }
+    line.say();
 }
 
 /// Says what is wrong with the command line, and what would be right.

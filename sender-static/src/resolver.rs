@@ -6,7 +6,7 @@ use crate::dns::{self, Addresses, Kind, Meaning, Query};
 use crate::lookup::{Lookup, Step, domain};
 use crate::resolv_conf::{SERVERS, Settings};
 use crate::schedule::Millis;
-use crate::sys::{self, Errno, Socket, Waiting};
+use crate::sys::{Errno, Socket};
 use crate::text::words;
 
 /// The port that DNS servers answer on.
@@ -17,7 +17,7 @@ const DNS_PORT: u16 = 53;
 #[repr(C)]
 #[derive(Debug)]
 pub struct Resolver {
-    sockets: heapless::Vec<Option<Socket>, SERVERS>,
+    sockets: [Socket; SERVERS],
     settings: Settings,
     /// The question that was built last.
     query: Query,
@@ -26,17 +26,18 @@ pub struct Resolver {
 impl Resolver {
     /// Knows nothing yet.
     pub fn new() -> Self {
-        Self { settings: Settings::new(), sockets: heapless::Vec::new(), query: Query::new() }
+        Self {
+            settings: Settings::new(),
+            sockets: [const { Socket::NONE }; SERVERS],
+            query: Query::new(),
+        }
     }
 
     /// Takes over what `/etc/resolv.conf` says. Answers to former questions are lost.
     #[inline(never)]
     pub fn refresh(&mut self, text: &[u8]) {
         self.settings.parse(text);
-        self.sockets.clear();
-        for _ in &self.settings.servers {
-            let _ = self.sockets.push(None);
-        }
+        self.sockets.iter_mut().for_each(Socket::close);
     }
 
     /// Does what is to be done about `name`: when to come back, [`Millis::NEVER`] when the lookup is
@@ -52,7 +53,7 @@ impl Resolver {
                     if domain(name, lookup.candidate, self.settings.dots, search).is_none() {
                         return Millis::NEVER;
                     }
-                    for server in 0..self.sockets.len() {
+                    for server in 0..self.settings.servers.len() {
                         for kind in Kind::BOTH {
                             self.ask(name, lookup, server, kind);
                         }
@@ -86,35 +87,24 @@ impl Resolver {
         let Some(place) = self.sockets.get_mut(server) else {
             return;
         };
-        let socket = match place {
-            Some(socket) => socket,
-            None => {
-                let Ok(socket) = Socket::new(address) else {
-                    return;
-                };
-                if socket.connect(address, DNS_PORT).is_err() {
-                    return;
-                }
-                place.insert(socket)
-            }
-        };
-        if socket.send_connected(&self.query).is_ok() {
+        if !place.is_open()
+            && place.open(address).and_then(|()| place.connect(address, DNS_PORT)).is_err()
+        {
+            place.close();
+            return;
+        }
+        if place.send_connected(&self.query).is_ok() {
             lookup.asked(server, kind);
         } else {
             // It says that nobody is there for the question before this one.
             lookup.refused_all(server);
-            *place = None;
+            place.close();
         }
     }
 
-    /// Waits for an answer, or until `limit` has passed.
-    #[inline(never)]
-    pub fn wait(&self, limit: Millis) {
-        let mut waiting = heapless::Vec::<_, SERVERS>::new();
-        for socket in self.sockets.iter().flatten() {
-            let _ = waiting.push(Waiting::to_receive(socket));
-        }
-        sys::wait(&mut waiting, limit);
+    /// Everything that an answer can come through.
+    pub fn ways_in(&self) -> &[Socket; SERVERS] {
+        &self.sockets
     }
 
     /// Takes the next datagram that has arrived from `server`.
@@ -127,10 +117,8 @@ impl Resolver {
         server: usize,
         buffer: &'b mut [MaybeUninit<u8>],
     ) -> Result<&'b [u8], Errno> {
-        match self.sockets.get(server) {
-            Some(Some(socket)) => socket.receive(buffer),
-            _ => Err(Errno::EAGAIN),
-        }
+        let socket = self.sockets.get(server).filter(|socket| socket.is_open());
+        socket.ok_or(Errno::EAGAIN)?.receive(buffer)
     }
 
     /// Takes `datagram` of `server` as an answer about `name` when it is one, and gives the

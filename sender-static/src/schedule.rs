@@ -22,6 +22,11 @@ impl Millis {
         Self((seconds as u64).wrapping_mul(1000))
     }
 
+    /// What is whole of so many nanoseconds.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos / 1_000_000)
+    }
+
     /// That much later.
     #[must_use]
     pub const fn plus(self, span: Self) -> Self {
@@ -102,6 +107,13 @@ impl Cadence {
             turn.steady = true;
         }
         turn.due = turn.start.plus(self.message_after(now.since(turn.start)));
+    }
+
+    /// How long the message after the one that `turn` stands at takes to come at most, in
+    /// milliseconds; 0 when that is the last one.
+    pub fn promise(&self, turn: &Turn) -> u32 {
+        let more = self.count == 0 || turn.left > 1;
+        if more { self.interval.0.min(u32::MAX.into()) as u32 } else { 0 }
     }
 
     /// The first multiple of the interval behind `offset`. A multiple that passed while the

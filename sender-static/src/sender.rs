@@ -1,36 +1,32 @@
 //! The sender: which nodes there are, which addresses they have, and the loop that serves them.
 
+mod challenges;
+mod names;
+
 use core::mem::MaybeUninit;
 
-use fence_kdump_core::{ByteOrder, encode};
-
 use crate::address::Address;
+use crate::answers::Answers;
 use crate::args::Options;
-use crate::dns::REPLY_MAX;
-use crate::hosts;
+use crate::identity::Identity;
 use crate::lookup::Lookup;
+use crate::message::{Form, PLAIN};
 use crate::report::{self, Line};
-use crate::resolv_conf::SERVERS;
 use crate::resolver::Resolver;
 use crate::schedule::{Millis, Turn};
-use crate::sys::{self, Errno, Room, Table};
+use crate::signer::Moment;
+use crate::sys::{self, Clock, Errno, Room, Table};
 use crate::text::has;
 use crate::transport::Transport;
-
-/// What is said, in this machine's own byte order: a stock receiver reads only its own.
-const MESSAGE: [u8; 8] = encode(ByteOrder::NATIVE);
-
-/// How soon a name is looked up again that may have more addresses, when there is no count.
-const LOOK_AGAIN: Millis = Millis::seconds(1);
-
-/// How many names begin to be looked up before answers are taken: more would only fill buffers.
-const TOGETHER: usize = 64;
+use challenges::PATIENCE;
 
 /// A node as the command line gives it.
 #[derive(Clone, Copy, Debug)]
 pub struct Node<'a> {
     /// Its name or address.
     name: &'a [u8],
+    /// What it is sent.
+    form: Form,
     /// Whether any of its addresses was ever handed a message.
     spoken_to: bool,
     /// Whether it has an address.
@@ -42,25 +38,6 @@ pub struct Node<'a> {
     lookup: Option<Lookup>,
 }
 
-impl Node<'_> {
-    /// Ends a lookup: for good, or until the next one when there may be more to be learnt.
-    #[inline(never)]
-    fn settle(&mut self, complete: bool, options: &Options<'_>, now: Millis) {
-        self.turn.due = Millis::NEVER;
-        if complete {
-            return;
-        }
-        if !self.found && options.verbose > 0 {
-            report::node(self.name, b"has no address yet");
-        }
-        if options.cadence.count == 0 {
-            self.turn.due = now.plus(LOOK_AGAIN);
-        } else if !self.found {
-            options.cadence.advance(&mut self.turn, now, false);
-        }
-    }
-}
-
 /// An address that gets messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -69,6 +46,8 @@ pub struct Target {
     turn: Turn,
     /// The error of the last message, so that the same one is told once.
     trouble: Option<Errno>,
+    /// Whether a challenge would say that the last message, a signed one, was heard.
+    unheard: bool,
 }
 
 /// How it ended.
@@ -76,6 +55,8 @@ pub struct Target {
 pub enum Outcome {
     /// At least one message was handed to the network.
     Sent,
+    /// The same, but none of those was signed that were to be.
+    Unsigned,
     /// Nothing ever was.
     NothingSent,
 }
@@ -109,44 +90,64 @@ pub struct Sender<'a, 's, T> {
     options: &'a Options<'a>,
     /// The time at which the loop came by last.
     now: Millis,
-    transport: T,
     nodes: Table<'s, Node<'a>>,
     targets: Table<'s, Target>,
+    transport: T,
+    /// Until when challenges are waited for at the end.
+    patience: Millis,
+    moment: Moment,
     resolver: Resolver,
+    identity: Identity<'a>,
+    answers: Answers,
 }
 
 impl<'a, 's, T: Transport> Sender<'a, 's, T> {
-    /// A sender without nodes. It begins at `now`.
+    /// A sender without nodes. It begins now.
     pub fn new(
         options: &'a Options<'a>,
         transport: T,
+        identity: Identity<'a>,
         storage: &'s mut Storage<'a>,
-        now: Millis,
     ) -> Self {
+        let boot = sys::nanos(Clock::Boot);
         Self {
             options,
+            now: Millis::from_nanos(boot),
+            moment: Moment { boot, wall: 0 },
+            patience: Millis(0),
             transport,
+            identity,
+            answers: Answers::new(),
             nodes: Table::new(&mut storage.nodes),
             targets: Table::new(&mut storage.targets),
             resolver: Resolver::new(),
-            now,
         }
     }
 
     /// Adds a node, due at once. One that can never be spoken to is told and left out.
     #[inline(never)]
-    pub fn add(&mut self, name: &'a [u8]) {
+    pub fn add(&mut self, given: &'a [u8]) {
+        let (form, name) = Form::of_node(given);
+        let form = form.or(self.options.form).unwrap_or(Form::Plain);
         let address = Address::parse(name);
-        // What is written as IPv6 counts as that, whatever it maps to.
-        if address.is_some() && !self.options.family.has(has(name, b':')) {
-            report::node(name, b"is not of the family asked for");
+        // What is written as IPv6 counts as that, whatever it maps to. No name has a colon.
+        let colon = has(name, b':');
+        let wrong: &[u8] = match address {
+            Some(_) if !self.options.family.has(colon) => b"is not of the family asked for",
+            None if colon => b"is neither an address nor a name",
+            _ => b"",
+        };
+        if !wrong.is_empty() {
+            report::node(name, wrong);
+        }
+        if !wrong.is_empty() || name.is_empty() {
             return;
         }
-        if name.is_empty() {
-            return;
+        if form.has_signed() {
+            self.identity.want();
         }
         let turn = self.options.cadence.begin(self.now);
-        let node = Node { name, spoken_to: false, found: false, turn, lookup: None };
+        let node = Node { name, form, spoken_to: false, found: false, turn, lookup: None };
         if self.nodes.push(&node).is_none() {
             report::node(name, NO_MEMORY);
         } else if let Some(address) = address {
@@ -170,7 +171,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             }
         }
         let turn = node.turn.afresh(self.now);
-        let target = Target { address: *address, node: place, turn, trouble: None };
+        let target = Target { address: *address, node: place, turn, trouble: None, unheard: false };
         if self.targets.push(&target).is_none() {
             report::node(node.name, NO_MEMORY);
         }
@@ -181,19 +182,22 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
     pub fn run(&mut self) -> Outcome {
         let mut room = Room::NONE;
         loop {
+            if self.identity.due <= self.now {
+                self.identity.look(self.moment.boot, self.now);
+            }
             self.send();
+            self.identity.tell();
             self.resolve(&mut room);
             let next = self.next();
             if next == Millis::NEVER {
                 break;
             }
-            // Sending and telling have taken their time.
-            let limit = next.since(sys::now());
-            self.resolver.wait(limit);
-            self.now = sys::now();
+            self.wait(next);
             self.hear();
         }
-        self.conclude()
+        let outcome = self.conclude();
+        self.identity.signer.forget();
+        outcome
     }
 
     /// When something is to be done next; [`Millis::NEVER`] when everything is
@@ -206,7 +210,31 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         for node in self.nodes.iter() {
             next = next.min(node.turn.due);
         }
-        next
+        if next < Millis::NEVER {
+            next.min(self.identity.due)
+        } else if self.patience > self.now {
+            self.patience
+        } else {
+            next
+        }
+    }
+
+    /// Waits until `next`, or until something arrives.
+    fn wait(&mut self, next: Millis) {
+        let mut challenges = self.transport.ways_in();
+        if !self.identity.signer.is_ready() {
+            // Nobody would read what comes in there, and it would be waited for no more.
+            challenges = &[];
+        }
+        // Sending and telling have taken their time.
+        sys::wait(self.resolver.ways_in(), challenges, next.since(sys::now()));
+        let boot = sys::nanos(Clock::Boot);
+        self.now = Millis::from_nanos(boot);
+        self.moment.boot = boot;
+        if self.identity.signer.is_ready() {
+            self.moment.wall = sys::nanos(Clock::Wall);
+            self.answer();
+        }
     }
 
     /// Gives every address that is due its message.
@@ -217,134 +245,48 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             if target.turn.due > now {
                 continue;
             }
-            let result = self.transport.send(&MESSAGE, &target.address);
-            self.options.cadence.advance(&mut target.turn, now, result.is_ok());
-            let known = target.trouble == result.err() && result.is_err();
-            target.trouble = result.err();
             let Some(node) = self.nodes.get_mut(target.node) else {
                 continue;
             };
+            let signer = &mut self.identity.signer;
+            let form = if signer.is_ready() { node.form } else { Form::Plain };
+            let mut result = Err(Errno::EAGAIN);
+            if form.has_plain() {
+                result = self.transport.send(&PLAIN, &target.address);
+            }
+            target.unheard = false;
+            if form.has_signed() {
+                let next = self.options.cadence.promise(&target.turn);
+                let message = signer.sign(&self.moment, next, &[]);
+                let signed = self.transport.send(message, &target.address);
+                if signed.is_ok() {
+                    target.unheard = true;
+                    self.patience = now.plus(PATIENCE);
+                }
+                result = result.or(signed);
+            }
+            self.options.cadence.advance(&mut target.turn, now, result.is_ok());
+            let known = target.trouble == result.err() && result.is_err();
+            target.trouble = result.err();
             node.spoken_to |= result.is_ok();
             if self.options.verbose < if known { 2 } else { 1 } {
                 continue;
             }
-            tell(node.name, &target.address, result);
-        }
-    }
-
-    /// Looks up the names that are due, or goes on with that.
-    #[inline(never)]
-    fn resolve(&mut self, room: &mut Room) {
-        let now = self.now;
-        let mut fresh = false;
-        let mut asking = false;
-        for node in self.nodes.iter() {
-            asking |= node.lookup.is_some();
-            fresh |= node.lookup.is_none() && node.turn.due <= now;
-        }
-        let mut hosts: &[u8] = &[];
-        if fresh {
-            // Each time again: the scripts that bring the network up write them.
-            if !asking {
-                self.resolver.refresh(room.read(c"/etc/resolv.conf"));
-            }
-            hosts = room.read(c"/etc/hosts");
-        }
-        let mut begun = 0usize;
-        for place in 0..self.nodes.len() {
-            let Some(node) = self.nodes.get(place) else {
-                break;
-            };
-            if node.turn.due > now {
-                continue;
-            }
-            if node.lookup.is_none() {
-                if begun == TOGETHER {
-                    break;
-                }
-                begun = begun.wrapping_add(1);
-                self.begin(place, hosts);
-            }
-            let Some(node) = self.nodes.get_mut(place) else {
-                break;
-            };
-            let Some(lookup) = &mut node.lookup else {
-                continue;
-            };
-            node.turn.due = self.resolver.pursue(node.name, lookup, now);
-            if node.turn.due == Millis::NEVER {
-                let complete = lookup.complete();
-                node.lookup = None;
-                node.settle(complete, self.options, now);
-            }
-        }
-    }
-
-    /// Looks a name up among the hosts, or begins to ask for it.
-    #[inline(never)]
-    fn begin(&mut self, place: usize, hosts: &[u8]) {
-        let Some(node) = self.nodes.get_mut(place) else {
-            return;
-        };
-        let name = node.name;
-        node.lookup = Some(Lookup::new(sys::random(), self.options.family));
-        hosts::each(hosts, name, |address| {
-            if self.options.family.has(address.is_v6()) {
-                self.learn(place, &address);
-            }
-        });
-    }
-
-    /// Takes one answer of each server, when there is one.
-    #[inline(never)]
-    fn hear(&mut self) {
-        let mut buffer = [MaybeUninit::uninit(); REPLY_MAX];
-        for server in 0..SERVERS {
-            let heard = self.resolver.hear(server, &mut buffer);
-            if heard == Err(Errno::EAGAIN) {
-                continue;
-            }
-            self.take(server, heard);
-        }
-    }
-
-    /// Takes what came of one server.
-    #[inline(never)]
-    fn take(&mut self, server: usize, heard: Result<&[u8], Errno>) {
-        for place in 0..self.nodes.len() {
-            let Some(node) = self.nodes.get_mut(place) else {
-                break;
-            };
-            let Some(mut lookup) = node.lookup else {
-                continue;
-            };
-            let mut found = None;
-            if let Ok(datagram) = heard {
-                found = self.resolver.read(server, datagram, node.name, &mut lookup);
-            } else {
-                lookup.refused_all(server);
-            }
-            if let Some(addresses) = found {
-                for address in addresses {
-                    self.learn(place, &address);
-                }
-            }
-            if let Some(node) = self.nodes.get_mut(place) {
-                node.lookup = Some(lookup);
-                node.turn.due = self.now;
-            }
+            let what: &[u8] = if form.has_signed() { b"sent, signed" } else { b"sent" };
+            tell(node.name, &target.address, result.err(), what);
         }
     }
 
     /// Says which nodes never got a message.
-    #[inline(never)]
     fn conclude(&self) -> Outcome {
         let mut outcome = Outcome::NothingSent;
         for node in self.nodes.iter() {
-            if node.spoken_to {
-                outcome = Outcome::Sent;
-            } else {
+            if !node.spoken_to {
                 report::node(node.name, b"nothing was sent");
+            } else if self.identity.wanted && !self.identity.signer.is_ready() {
+                outcome = Outcome::Unsigned;
+            } else {
+                outcome = Outcome::Sent;
             }
         }
         outcome
@@ -353,14 +295,17 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
 
 const NO_MEMORY: &[u8] = b"no memory";
 
-/// Says what became of a message.
+/// Says what became of a message, or of the answer to it.
 #[inline(never)]
-fn tell(name: &[u8], address: &Address, result: Result<(), Errno>) {
+fn tell(name: &[u8], address: &Address, error: Option<Errno>, what: &[u8]) {
     let mut line = Line::new();
-    line.text(name).text(b" ").address(address).text(b": ");
-    match result {
-        Ok(()) => line.text(b"sent"),
-        Err(error) => line.error(error),
+    if !name.is_empty() {
+        line.text(name).text(b" ");
+    }
+    line.address(address).text(b": ");
+    match error {
+        None => line.text(what),
+        Some(error) => line.error(error),
     }
     .say();
 }

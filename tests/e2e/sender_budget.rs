@@ -18,8 +18,9 @@ fn word(bytes: &[u8], at: usize, length: usize) -> u64 {
 #[test]
 fn size() {
     let bytes = std::fs::metadata(ours()).unwrap().len();
-    println!("sender: {bytes} bytes of 16384");
-    assert!(bytes <= 16 << 10, "{bytes} bytes");
+    // 16 KiB for what the stock tool does too, and 5 for signing.
+    println!("sender: {bytes} bytes of 21504");
+    assert!(bytes <= 21 << 10, "{bytes} bytes");
 }
 
 /// One program header maps the program, another says that the stack is not executable: no

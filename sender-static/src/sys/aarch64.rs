@@ -21,6 +21,7 @@ pub(super) mod number {
     pub(crate) const SETSOCKOPT: usize = 208;
     pub(crate) const MMAP: usize = 222;
     pub(crate) const GETRANDOM: usize = 278;
+    pub(crate) const STATX: usize = 291;
 }
 
 /// # Safety

@@ -1,10 +1,91 @@
-//! Whole files, read into pages of the kernel's.
+//! Files: whole ones, read into pages of the kernel's, and small ones that stay open.
 
 use core::ffi::CStr;
+use core::mem::MaybeUninit;
 use core::slice;
 
 use super::memory::pages;
-use super::{call3, close, number};
+use super::{Errno, answer, call, call3, close, number};
+
+const AT_FDCWD: usize = -100isize as usize;
+const O_NONBLOCK_CLOEXEC: usize = 0o4000 | 0o200_0000;
+
+/// The descriptor, or the error below zero.
+#[inline(never)]
+fn open(path: &CStr) -> i32 {
+    let path = path.as_ptr() as usize;
+    // SAFETY: `path` is a zero-terminated string.
+    unsafe { call3(number::OPENAT, AT_FDCWD, path, O_NONBLOCK_CLOEXEC) as i32 }
+}
+
+/// A file that is open for reading, or the error why it is not, below zero. Closed when dropped.
+#[derive(Debug)]
+pub struct File(i32);
+
+impl File {
+    /// None yet.
+    pub const NONE: Self = Self(-1);
+
+    /// Opens `path`. Whether that was possible is told when it is read.
+    pub fn open(path: &CStr) -> Self {
+        Self(open(path))
+    }
+
+    /// Whether there is one.
+    pub fn is_open(&self) -> bool {
+        self.0 >= 0
+    }
+
+    /// Reads what comes next, at most as much as `buffer` takes.
+    ///
+    /// # Errors
+    /// The kernel's, also that of opening it.
+    pub fn read<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
+        let (start, room) = (buffer.as_mut_ptr(), buffer.len());
+        let mut read = self.0 as isize;
+        if self.is_open() {
+            // SAFETY: the kernel writes at most `room` bytes, all of them into `buffer`.
+            read = unsafe { call3(number::READ, self.0 as usize, start as usize, room) };
+        }
+        let read = answer(read)?.min(room);
+        // SAFETY: the kernel has written that many bytes, and `buffer` is borrowed for as long.
+        Ok(unsafe { slice::from_raw_parts(start.cast(), read) })
+    }
+
+    /// Who may do what with it: the lowest 12 bits are those of chmod(2). 0 where the kernel does not
+    /// say, as before Linux 4.11.
+    pub fn mode(&self) -> u16 {
+        const AT_EMPTY_PATH: usize = 0x1000;
+        const STATX_MODE: usize = 2;
+        /// `struct statx`, of which one member is asked for.
+        #[repr(C)]
+        struct Status {
+            before: [u32; 7],
+            mode: u16,
+            rest: [u16; 113],
+        }
+        let mut status = MaybeUninit::<Status>::uninit();
+        // SAFETY: the place of a number in memory of our own.
+        let mode = unsafe { &raw mut (*status.as_mut_ptr()).mode };
+        let (path, status_at) = (c"".as_ptr() as usize, status.as_mut_ptr() as usize);
+        // SAFETY: `mode` is as above; `path` is a zero-terminated string; the kernel writes one `struct
+        // statx` of 256 bytes, or nothing.
+        unsafe {
+            mode.write(0);
+            let arguments = [self.0 as usize, path, AT_EMPTY_PATH, STATX_MODE, status_at, 0];
+            call(number::STATX, arguments);
+            mode.read()
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if self.is_open() {
+            close(self.0);
+        }
+    }
+}
 
 /// Room for one file at a time. The bytes are copied, not mapped: a script that writes the file at
 /// the same moment cannot take the memory away.
@@ -23,32 +104,27 @@ impl Room {
     /// Reads `path`, of a very long file the first 4 MiB. A file that cannot be read is empty.
     #[inline(never)]
     pub fn read(&mut self, path: &CStr) -> &[u8] {
-        const AT_FDCWD: usize = -100isize as usize;
-        const O_NONBLOCK_CLOEXEC: usize = 0o4000 | 0o200_0000;
         if self.start == 0 {
             let Some(start) = pages(LONGEST) else {
                 return &[];
             };
             self.start = start as usize;
         }
-        let path = path.as_ptr() as usize;
-        // SAFETY: `path` is a zero-terminated string.
-        let opened = unsafe { call3(number::OPENAT, AT_FDCWD, path, O_NONBLOCK_CLOEXEC) };
-        if opened < 0 {
+        let descriptor = open(path);
+        if descriptor < 0 {
             return &[];
         }
-        let descriptor = opened as usize;
         let mut used = 0usize;
         loop {
             let (start, room) = (self.start.wrapping_add(used), LONGEST.wrapping_sub(used));
             // SAFETY: the kernel writes at most `room` bytes, all of them in our own pages.
-            let read = unsafe { call3(number::READ, descriptor, start, room) };
+            let read = unsafe { call3(number::READ, descriptor as usize, start, room) };
             if read <= 0 {
                 break;
             }
             used = used.wrapping_add(read as usize);
         }
-        close(descriptor as i32);
+        close(descriptor);
         // SAFETY: the kernel has written that many bytes into pages that are ours alone, and this
         // room is borrowed for as long as they are.
         unsafe { slice::from_raw_parts(self.start as *const u8, used) }
@@ -71,6 +147,30 @@ mod tests {
         }
         std::fs::remove_file(&path).unwrap();
         assert_eq!(room.read(&name), b"", "it is gone now");
+    }
+
+    #[test]
+    fn a_small_file() {
+        let path = std::env::temp_dir().join(format!("fence-kdump-key-{}", std::process::id()));
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let mut buffer = [MaybeUninit::uninit(); 4];
+        let missing = File::open(&name);
+        assert!(!missing.is_open());
+        assert_eq!(missing.read(&mut buffer), Err(Errno::ENOENT));
+        std::fs::write(&path, b"hello").unwrap();
+        for mode in [0o600, 0o644, 0o4755] {
+            let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            std::fs::set_permissions(&path, permissions).unwrap();
+            let file = File::open(&name);
+            assert!(file.is_open());
+            for part in ["hell", "o", ""] {
+                assert_eq!(file.read(&mut buffer), Ok(part.as_bytes()));
+            }
+            assert_eq!(u32::from(file.mode()) & 0o7777, mode);
+        }
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(File::open(c"/").read(&mut buffer), Err(Errno::new(21)), "a folder");
+        assert_eq!(File::NONE.mode(), 0);
     }
 
     #[test]

@@ -21,8 +21,9 @@ pub struct Arguments {
 impl Arguments {
     /// # Safety
     /// `stack` must be the stack pointer that the kernel started this process with: the number of
-    /// arguments, then that many pointers to strings, then a null pointer (System V ABI, "initial
-    /// process stack"), none of it written to for as long as the process lives.
+    /// arguments, then that many pointers to strings, then a null pointer, the same for the
+    /// environment, then the auxiliary vector (System V ABI, "initial process stack"), none of it
+    /// written to for as long as the process lives.
     pub unsafe fn on_stack(stack: *const usize) -> Self {
         // SAFETY: the count itself is there.
         let named = unsafe { *stack } > 0;
@@ -30,6 +31,51 @@ impl Arguments {
         // unless the list is empty.
         let next = unsafe { stack.add(1 + usize::from(named)) }.cast();
         Self { next }
+    }
+
+    /// `text` with the zero byte behind it, when it is the end of one of the arguments.
+    #[inline(never)]
+    pub fn terminated(&self, text: &[u8]) -> Option<&'static CStr> {
+        for argument in self.clone() {
+            let is_end = argument.as_ptr_range().end == text.as_ptr_range().end;
+            if is_end && text.len() <= argument.len() {
+                // SAFETY: a zero byte follows each argument, and none is in it.
+                let whole = unsafe { slice::from_raw_parts(text.as_ptr(), text.len() + 1) };
+                // SAFETY: as above.
+                return Some(unsafe { CStr::from_bytes_with_nul_unchecked(whole) });
+            }
+        }
+        None
+    }
+
+    /// 16 random bytes that the kernel chose for this process, which costs no system call: `AT_RANDOM`
+    /// of getauxval(3). Zeros from a kernel that has none.
+    #[inline(never)]
+    pub fn random(&self) -> [u8; 16] {
+        const AT_NULL: usize = 0;
+        const AT_RANDOM: usize = 25;
+        let mut next = self.next.cast::<usize>();
+        // What is left of the arguments, and then the environment: each ends with a null pointer.
+        for _ in 0..2 {
+            // SAFETY: the null pointer is still to come, and behind it there is something more.
+            while unsafe { *next } != 0 {
+                // SAFETY: as above.
+                next = unsafe { next.add(1) };
+            }
+            // SAFETY: as above.
+            next = unsafe { next.add(1) };
+        }
+        loop {
+            // SAFETY: the auxiliary vector follows: pairs of numbers up to AT_NULL.
+            let (kind, value) = unsafe { (*next, *next.add(1)) };
+            match kind {
+                AT_NULL => return [0; 16],
+                // SAFETY: that many bytes that stay for the whole life of the process.
+                AT_RANDOM => return unsafe { *(value as *const [u8; 16]) },
+                // SAFETY: not the last pair.
+                _ => next = unsafe { next.add(2) },
+            }
+        }
     }
 }
 
@@ -185,11 +231,16 @@ mod tests {
         let words = [c"program".as_ptr(), c"-c1".as_ptr(), c"".as_ptr(), c"node".as_ptr()];
         let mut stack = vec![words.len()];
         stack.extend(words.iter().map(|word| *word as usize));
-        stack.push(0);
+        let random = *b"0123456789abcdef";
+        // An empty environment for one, and for the other one variable.
+        let variable = c"A=B".as_ptr() as usize;
+        stack.extend([0, variable, 0, 6, 4096, 25, random.as_ptr() as usize, 0, 0]);
         // SAFETY: laid out as the kernel does, and kept until the end of this test.
         let arguments = unsafe { Arguments::on_stack(stack.as_ptr()) };
+        assert_eq!(arguments.random(), random);
         assert!(arguments.eq([&b"-c1"[..], b"", b"node"]));
-        // SAFETY: an empty list is a count of 0 and the null pointer.
-        assert_eq!(unsafe { Arguments::on_stack([0, 0].as_ptr()) }.next(), None);
+        // SAFETY: empty lists are a count of 0 and null pointers.
+        let mut arguments = unsafe { Arguments::on_stack([0, 0, 0, 0, 0].as_ptr()) };
+        assert_eq!((arguments.random(), arguments.next()), ([0; 16], None));
     }
 }

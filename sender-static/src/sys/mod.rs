@@ -16,11 +16,12 @@ mod machine;
 
 use core::num::NonZero;
 
+use crate::resolv_conf::SERVERS;
 use crate::schedule::Millis;
-pub use file::Room;
+pub use file::{File, Room};
 use machine::{call, number};
 pub use memory::{Argument, Arguments, Table};
-pub use socket::Socket;
+pub use socket::{Socket, Source};
 
 /// An error number of the kernel (errno(3)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,8 @@ impl Errno {
         self.0.get()
     }
 
+    /// There is no such file.
+    pub const ENOENT: Self = Self::new(2);
     /// A signal came in between.
     pub const EINTR: Self = Self::new(4);
     /// The send buffer is full, or nothing is there to be received.
@@ -69,16 +72,32 @@ unsafe fn call3(number: usize, a: usize, b: usize, c: usize) -> isize {
     unsafe { call(number, [a, b, c, 0, 0, 0]) }
 }
 
-/// Monotonic time: it never jumps, whatever a script does to the wall clock.
-pub fn now() -> Millis {
-    const CLOCK_MONOTONIC: usize = 1;
+/// A clock of the kernel's, clock_gettime(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Since 1970-01-01 00:00 UTC, as far as this machine knows.
+    Wall = 0,
+    /// Since this kernel started, all of it counted. It never jumps, whatever a script does to the
+    /// wall clock.
+    Boot = 7,
+}
+
+/// Nanoseconds by `clock`.
+#[inline(never)]
+pub fn nanos(clock: Clock) -> u64 {
     let mut time = [0u64; 2];
     // SAFETY: the kernel writes one `timespec` of two 64-bit words into `time`.
     unsafe {
-        call3(number::CLOCK_GETTIME, CLOCK_MONOTONIC, (&raw mut time) as usize, 0);
+        call3(number::CLOCK_GETTIME, clock as usize, (&raw mut time) as usize, 0);
     }
     let [seconds, nanoseconds] = time;
-    Millis(seconds.wrapping_mul(1000).wrapping_add(nanoseconds / 1_000_000))
+    seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds)
+}
+
+/// Milliseconds since this kernel started.
+#[inline(always)]
+pub fn now() -> Millis {
+    Millis::from_nanos(nanos(Clock::Boot))
 }
 
 /// Two bytes that nobody can guess, as far as the kernel has them yet; it is never waited for.
@@ -92,26 +111,27 @@ pub fn random() -> u16 {
     number
 }
 
-/// One thing to wait for: `struct pollfd`.
+/// `struct pollfd`
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct Waiting {
+#[derive(Clone, Copy)]
+struct Waiting {
     descriptor: i32,
     events: i16,
     happened: i16,
 }
 
-impl Waiting {
+/// Waits until something can be received from one of the sockets, or until `limit` has passed.
+pub fn wait(some: &[Socket; SERVERS], more: &[Socket], Millis(limit): Millis) {
     const POLLIN: i16 = 1;
-
-    /// Waits until something can be received.
-    pub fn to_receive(socket: &Socket) -> Self {
-        Self { descriptor: socket.descriptor(), events: Self::POLLIN, happened: 0 }
+    // One of a negative number is passed over.
+    let none = Waiting { descriptor: -1, events: POLLIN, happened: 0 };
+    let mut waiting = [none; SERVERS + 2];
+    for (at, place) in waiting.iter_mut().enumerate() {
+        let socket = more.get(at).or_else(|| some.get(at.wrapping_sub(2)));
+        if let Some(descriptor) = socket.and_then(Socket::descriptor) {
+            place.descriptor = descriptor;
+        }
     }
-}
-
-/// Waits until one of them happens or `limit` has passed.
-pub fn wait(waiting: &mut [Waiting], Millis(limit): Millis) {
     let time = [limit / 1000, (limit % 1000).wrapping_mul(1_000_000)];
     let (first, count) = (waiting.as_mut_ptr() as usize, waiting.len());
     // SAFETY: `waiting` is that many `struct pollfd`, `time` is a `timespec`; no signal mask.
@@ -190,6 +210,7 @@ pub fn exit(code: u8) -> ! {
 }
 
 /// Gives a descriptor back.
+#[inline(always)]
 fn close(descriptor: i32) {
     // SAFETY: the callers own the descriptor and forget it afterwards.
     unsafe {

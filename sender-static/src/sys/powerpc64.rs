@@ -21,6 +21,7 @@ pub(super) mod number {
     pub(crate) const RECVFROM: usize = 337;
     pub(crate) const SETSOCKOPT: usize = 339;
     pub(crate) const GETRANDOM: usize = 359;
+    pub(crate) const STATX: usize = 383;
 }
 
 /// # Safety

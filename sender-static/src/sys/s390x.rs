@@ -21,6 +21,7 @@ pub(super) mod number {
     pub(crate) const SETSOCKOPT: usize = 366;
     pub(crate) const SENDTO: usize = 369;
     pub(crate) const RECVFROM: usize = 371;
+    pub(crate) const STATX: usize = 379;
 }
 
 /// # Safety

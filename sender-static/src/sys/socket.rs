@@ -1,7 +1,6 @@
 //! UDP sockets.
 
 use core::mem::MaybeUninit;
-use core::num::NonZero;
 use core::slice;
 
 use super::{Errno, answer, call, call3, close, number};
@@ -31,6 +30,11 @@ struct SocketAddress {
 }
 
 impl SocketAddress {
+    const NONE: Self =
+        Self { family: 0, port: [0; 2], v4_or_flow: [0; 4], v6: [[0; 8]; 2], scope: 0 };
+
+    const LENGTH: u32 = size_of::<Self>() as u32;
+
     fn new(address: &Address, port: u16, scope: u32) -> Self {
         let v4 = address.as_v4();
         Self {
@@ -56,39 +60,77 @@ fn family(address: &Address) -> u16 {
     if address.is_v6() { AF_INET6 } else { AF_INET }
 }
 
-/// A UDP socket of one address family. Given back when dropped.
+/// Where a datagram came from.
+// As the kernel gives it, and takes it back.
+#[repr(C)]
+pub struct Source {
+    address: SocketAddress,
+    length: u32,
+}
+
+impl Source {
+    /// Nowhere yet.
+    pub const NONE: Self = Self { address: SocketAddress::NONE, length: 0 };
+
+    /// The address, without an interface.
+    pub fn address(&self) -> Address {
+        match self.address.family {
+            AF_INET => Address::from_v4(self.address.v4_or_flow),
+            _ => Address::from_v6(self.address.v6),
+        }
+    }
+}
+
+/// A UDP socket of one address family, or none. Given back when dropped.
 #[derive(Debug)]
-pub struct Socket(NonZero<i32>);
+pub struct Socket(i32);
 
 impl Socket {
-    /// A socket for addresses of the family that `like` has.
+    /// None yet: such low numbers are never used, see [`Self::open`].
+    pub const NONE: Self = Self(0);
+
+    pub(super) fn descriptor(&self) -> Option<i32> {
+        self.is_open().then_some(self.0)
+    }
+
+    /// Whether there is one.
+    pub fn is_open(&self) -> bool {
+        self.0 > 0
+    }
+
+    /// Becomes one for addresses of the family that `like` has.
     ///
     /// # Errors
     /// The kernel's, as `EAFNOSUPPORT` where IPv6 is switched off.
-    pub fn new(like: &Address) -> Result<Self, Errno> {
+    #[inline(never)]
+    pub fn open(&mut self, like: &Address) -> Result<(), Errno> {
         const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
         loop {
             // SAFETY: takes numbers and nothing else.
             let descriptor = answer(unsafe {
                 call3(number::SOCKET, usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0)
-            })? as i32;
+            })?;
             // A process that was started with standard error closed gets its number for the next
             // descriptor; what is meant for a person would go to the network. A socket that is
             // used for nothing keeps the number taken.
-            if descriptor > 2
-                && let Some(descriptor) = NonZero::new(descriptor)
-            {
-                return Ok(Self(descriptor));
+            if descriptor > 2 {
+                self.0 = descriptor as i32;
+                return Ok(());
             }
         }
     }
 
-    fn number(&self) -> usize {
-        self.0.get() as usize
+    /// Is none any more.
+    #[inline(never)]
+    pub fn close(&mut self) {
+        if self.is_open() {
+            close(self.0);
+        }
+        self.0 = 0;
     }
 
-    pub(super) fn descriptor(&self) -> i32 {
-        self.0.get()
+    fn number(&self) -> usize {
+        self.0 as usize
     }
 
     /// Lets messages go to broadcast addresses.
@@ -156,7 +198,11 @@ impl Socket {
     /// # Errors
     /// The kernel's; `ENODEV` while the address names an interface that does not exist.
     pub fn send(&self, message: &[u8], to: &Address, port: u16) -> Result<(), Errno> {
-        let to = SocketAddress::new(to, port, self.scope(to)?);
+        self.hand_over(message, &SocketAddress::new(to, port, self.scope(to)?))
+    }
+
+    #[inline(never)]
+    fn hand_over(&self, message: &[u8], to: &SocketAddress) -> Result<(), Errno> {
         let start = message.as_ptr() as usize;
         // SAFETY: the kernel reads `message` and the address, both alive until the call is over.
         answer(unsafe {
@@ -192,15 +238,54 @@ impl Socket {
         Ok(())
     }
 
+    /// Takes one datagram that has arrived, cut off at the end of `buffer`, and says who sent it.
+    ///
+    /// # Errors
+    /// `EAGAIN` when none is there.
+    pub fn receive_from<'b>(
+        &self,
+        buffer: &'b mut [MaybeUninit<u8>],
+        source: &mut Source,
+    ) -> Result<&'b [u8], Errno> {
+        source.length = SocketAddress::LENGTH;
+        let (from, length) = (&raw mut source.address as usize, &raw mut source.length as usize);
+        // SAFETY: the kernel writes at most `length` bytes of an address, and into `length` how
+        // many there were.
+        unsafe { self.take(buffer, from, length) }
+    }
+
+    /// Sends to where a datagram came from.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn send_back(&self, message: &[u8], to: &Source) -> Result<(), Errno> {
+        self.hand_over(message, &to.address)
+    }
+
     /// Takes one datagram that has arrived, cut off at the end of `buffer`.
     ///
     /// # Errors
-    /// `EAGAIN` when none is there; `ECONNREFUSED` when an earlier message met a closed port.
+    /// `EAGAIN` when none is there, `EBADF` without a socket; `ECONNREFUSED` when an earlier message met a closed port.
     pub fn receive<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
+        // SAFETY: nobody asks who sent it.
+        unsafe { self.take(buffer, 0, 0) }
+    }
+
+    /// # Safety
+    /// `from` must be 0 or an address that the kernel may write as many bytes to as the `u32` at the
+    /// address `length` says, which it writes to as well.
+    #[inline(never)]
+    unsafe fn take<'b>(
+        &self,
+        buffer: &'b mut [MaybeUninit<u8>],
+        from: usize,
+        length: usize,
+    ) -> Result<&'b [u8], Errno> {
         let start = buffer.as_mut_ptr() as usize;
-        // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`.
+        // SAFETY: the kernel writes at most `buffer.len()` bytes into `buffer`; the caller vouches for
+        // the rest.
         let received = answer(unsafe {
-            call(number::RECVFROM, [self.number(), start, buffer.len(), MSG_DONTWAIT, 0, 0])
+            call(number::RECVFROM, [self.number(), start, buffer.len(), MSG_DONTWAIT, from, length])
         })?;
         let received = received.min(buffer.len());
         // SAFETY: the kernel has written that many bytes, and `buffer` is borrowed for as long.
@@ -210,6 +295,6 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        close(self.0.get());
+        self.close();
     }
 }

@@ -21,6 +21,7 @@ pub(super) mod number {
     pub(crate) const OPENAT: usize = 257;
     pub(crate) const PPOLL: usize = 271;
     pub(crate) const GETRANDOM: usize = 318;
+    pub(crate) const STATX: usize = 332;
 }
 
 /// # Safety

@@ -9,47 +9,54 @@ use crate::sys::{Errno, Socket};
 #[derive(Debug)]
 pub struct Udp<'a> {
     options: &'a Options<'a>,
-    v4: Option<Socket>,
-    v6: Option<Socket>,
+    /// For IPv4 and for IPv6.
+    sockets: [Socket; 2],
 }
 
 impl<'a> Udp<'a> {
     /// Port, hops and interface as `options` say.
     pub fn new(options: &'a Options<'a>) -> Self {
-        Self { options, v4: None, v6: None }
+        Self { options, sockets: [Socket::NONE; 2] }
     }
 }
 
-#[inline(never)]
-fn open(options: &Options<'_>, like: &Address) -> Result<Socket, Errno> {
-    let socket = Socket::new(like)?;
+fn set_up(socket: &Socket, options: &Options<'_>, like: &Address) -> Result<(), Errno> {
     if !options.device.is_empty() {
         socket.use_device(options.device)?;
     }
     if options.hops > 0 {
         socket.limit_hops(like, options.hops)?;
     }
-    Ok(socket)
+    Ok(())
 }
 
 impl Transport for Udp<'_> {
     #[inline(never)]
     fn send(&mut self, message: &[u8], to: &Address) -> Result<(), Errno> {
-        let place = if to.is_v6() { &mut self.v6 } else { &mut self.v4 };
-        let socket = match place {
-            Some(socket) => socket,
-            None => place.insert(open(self.options, to)?),
-        };
-        let mut result = socket.send(message, to, self.options.port);
+        let [v4, v6] = &mut self.sockets;
+        let socket = if to.is_v6() { v6 } else { v4 };
+        let mut result = Ok(());
+        if !socket.is_open() {
+            socket.open(to)?;
+            result = set_up(socket, self.options, to);
+        }
+        let ready = result.is_ok();
+        if ready {
+            result = socket.send(message, to, self.options.port);
+        }
         if result == Err(Errno::EACCES) {
             // Only now, since most senders never need it.
             socket.allow_broadcast()?;
             result = socket.send(message, to, self.options.port);
         }
-        if result.is_err() && !self.options.device.is_empty() {
+        if !ready || result.is_err() && !self.options.device.is_empty() {
             // The interface may be gone and come back as another one of the same name.
-            *place = None;
+            socket.close();
         }
         result
+    }
+
+    fn ways_in(&self) -> &[Socket] {
+        &self.sockets
     }
 }
