@@ -7,8 +7,9 @@ use clap::{Parser, Subcommand};
 /// Keys for signed crash messages, and a look at what is known.
 ///
 /// A cluster has one key, which its listeners share: fence_kdump and fence_kdumpd on every host that
-/// fences. Each node has a key of its own, derived from it, which its crash kernel signs with. Keys are in files
-/// that root alone can read, and appear nowhere else: not in arguments, not in what is printed.
+/// fences. Each node has a key of its own, derived from it, which its crash kernel signs with. Keys are
+/// in files that root alone can read, and appear nowhere else: not in arguments, not in what is
+/// printed.
 ///
 /// Every command explains itself with --help. Exit status 0: done. 1: not done, and standard error says
 /// why. 2: wrong usage.
@@ -54,8 +55,8 @@ pub enum Action {
 pub enum Key {
     /// Make the cluster key
     ///
-    /// Once for a cluster. Copy the file to every other host that listens, then derive a key for each node. A file
-    /// that is there is never overwritten: to replace a key in use, rotate.
+    /// Once for a cluster. Copy the file to every other host that listens, then derive a key for each
+    /// node. A file that is there is never overwritten: to replace a key in use, rotate.
     New {
         /// Where to write it [default: /etc/fence_kdump/cluster.key]
         #[arg(short, long, value_name = "FILE")]

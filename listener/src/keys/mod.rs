@@ -1,5 +1,5 @@
-//! Key files (PROTOCOL.md §5.1): read with suspicion, written so that no half of one is ever seen, and wiped from
-//! memory after use.
+//! Key files (PROTOCOL.md §5.1): read with suspicion, written so that no half of one is ever seen, and
+//! wiped from memory after use.
 //!
 //! - [`Ring`]: the keys of one file, and which of them a message is to be verified with.
 //! - [`file`](mod@file): how a file is read, and whose it has to be; [`write`](mod@write): how it is written.

@@ -7,11 +7,11 @@
 //! # Why it is kept this way
 //!
 //! The file is an SQLite database, since several processes write to it at once and any of them can be
-//! killed at any time. It has a rollback journal that is emptied with each commit, not a write-ahead log: once a
-//! commit has returned, what it wrote is in the one file `replay.db`. With a log it would be in
-//! `replay.db-wal` for as long as the daemon runs, and who then copies, restores or cleans up the one file
-//! without the other sets the memory back without anybody noticing. It also maps no memory that
-//! another process can take away.
+//! killed at any time. It has a rollback journal that is emptied with each commit, not a write-ahead
+//! log: once a commit has returned, what it wrote is in the one file `replay.db`. With a log it would
+//! be in `replay.db-wal` for as long as the daemon runs, and who then copies, restores or cleans up the
+//! one file without the other sets the memory back without anybody noticing. It also maps no memory
+//! that another process can take away.
 //!
 //! A memory that is damaged, full, deleted or not to be read is never begun anew in silence, and never
 //! believed: each is a [`StoreError`] that says what can be done.

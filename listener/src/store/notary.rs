@@ -27,8 +27,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a live message waits: it counts also when it cannot be remembered.
 pub const PATIENCE_LIVE: Duration = Duration::from_secs(1);
 
-/// Attests what was heard: has it remembered, and then says whether it is believed. Nothing here blocks, whatever
-/// the disk does.
+/// Attests what was heard: has it remembered, and then says whether it is believed. Nothing here
+/// blocks, whatever the disk does.
 ///
 /// `T` is what the caller wants back with each answer: whose message it was, what it said.
 ///
@@ -128,8 +128,9 @@ impl<T> Notary<T> {
 
     /// Has `hearing` judged and remembered; the answer comes with [`Self::next`], together with `ticket`.
     ///
-    /// What is known to be a replay is answered at once. So is, when more than [`ROOM`] wait already, everything:
-    /// it is not remembered, so it is [`Disbelief::Unremembered`], or believed if it is live.
+    /// What is known to be a replay is answered at once. So is, when more than [`ROOM`] wait already,
+    /// everything: it is not remembered, so it is [`Disbelief::Unremembered`], or believed if it is
+    /// live.
     #[must_use = "an answer may be there already"]
     pub fn submit(&mut self, hearing: Hearing, ticket: T) -> Option<Judged<T>> {
         let is_waiting = |one: &Waiting<T>| hearing.is_copy_of(&one.crash, one.stamp);

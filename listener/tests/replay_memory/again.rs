@@ -17,7 +17,8 @@ pub(crate) fn place() -> Option<PathBuf> {
     env::var_os(PLACE).map(PathBuf::from)
 }
 
-/// This test program with the test `name` alone, which finds `place` by [`place`], started by the words of `by`.
+/// This test program with the test `name` alone, which finds `place` by [`place`], started by the words
+/// of `by`.
 pub(crate) fn again(by: &[&str], name: &str, place: &Path) -> Command {
     let program = env::current_exe().unwrap();
     let mut command = match by {
@@ -74,13 +75,23 @@ pub(crate) fn unshare(namespaces: &[&'static str], test: &str) -> Option<Vec<&'s
     None
 }
 
-/// Whether root is running this, who alone may make disks of files.
-pub(crate) fn is_root(test: &str) -> bool {
-    let is_root = nix::unistd::geteuid().is_root();
-    if !is_root {
-        skipped(test, "not root");
-    }
-    is_root
+/// Whether disks can be made of files here: by root, with loop devices and the programs for it.
+pub(crate) fn can_make_disks(test: &str) -> bool {
+    let is_there = |program: &str| {
+        let mut tried = Command::new(program);
+        tried.arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+    };
+    let why = if !nix::unistd::geteuid().is_root() {
+        "not root"
+    } else if !Path::new("/dev/loop-control").exists() {
+        "no loop devices"
+    } else if !["mkfs.ext4", "fsfreeze"].into_iter().all(is_there) {
+        "no mkfs.ext4 and fsfreeze: install e2fsprogs and util-linux"
+    } else {
+        return true;
+    };
+    skipped(test, why);
+    false
 }
 
 fn skipped(test: &str, why: &str) {

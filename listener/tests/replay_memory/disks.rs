@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant as Timer};
 
@@ -10,7 +10,7 @@ use fence_kdump_core::Disbelief;
 use fence_kdump_listener::store::{Judged, Memory, News, Notary, StoreError};
 use tokio::time::timeout;
 
-use crate::again::{again, is_root, place, run, succeeds, unshare};
+use crate::again::{again, can_make_disks, place, run, succeeds, unshare};
 use crate::{heard, hearing};
 
 /// Runs the test `name` again with a file system of these options mounted on a folder, unless this is that.
@@ -25,7 +25,9 @@ fn with_disk(name: &str, mount: &[&str], test: impl FnOnce(&Path)) {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    succeeds(again(&by, name, folder.path()));
+    let place = folder.path().join("mounted");
+    fs::create_dir(&place).unwrap();
+    succeeds(again(&by, name, &place));
 }
 
 /// Takes all room of the disk but `pages` pages.
@@ -141,29 +143,28 @@ fn a_read_only_disk_is_told_and_nothing_is_believed() {
     });
 }
 
-/// Makes a disk of a file, on which the kernel can be told to hold everything back.
-fn make_disk(file: &Path) {
-    File::create(file).unwrap().set_len(8 << 20).unwrap();
-    run("mkfs.ext4", &["-q", file.to_str().unwrap()]);
+/// The file beside `place` that a disk is made of, on which the kernel can be told to hold everything
+/// back.
+fn make_disk() -> PathBuf {
+    let file = place().unwrap_or_default().with_file_name("disk");
+    if place().is_some() {
+        File::create(&file).unwrap().set_len(8 << 20).unwrap();
+        run("mkfs.ext4", &["-q", file.to_str().unwrap()]);
+    }
+    file
 }
 
 #[test]
 fn a_disk_that_hangs_holds_nothing_up() {
     let name = "disks::a_disk_that_hangs_holds_nothing_up";
-    if !is_root(name) {
+    if !can_make_disks(name) {
         return;
     }
-    let image = tempfile::tempdir().unwrap();
-    let file = image.path().join("disk");
-    let file = place().map_or(file, |_| std::env::temp_dir().join("replay-memory-hang"));
-    if place().is_some() {
-        make_disk(&file);
-    }
+    let file = make_disk();
     with_disk(name, &["-o", "loop", file.to_str().unwrap()], |disk| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(hangs(disk));
         drop(runtime);
-        fs::remove_file(&file).unwrap();
     });
 }
 
@@ -221,13 +222,10 @@ async fn hangs(disk: &Path) {
 #[test]
 fn what_was_believed_survives_a_power_failure() {
     let name = "disks::what_was_believed_survives_a_power_failure";
-    if !is_root(name) {
+    if !can_make_disks(name) {
         return;
     }
-    let file = std::env::temp_dir().join("replay-memory-power");
-    if place().is_some() {
-        make_disk(&file);
-    }
+    let file = make_disk();
     with_disk(name, &["-o", "loop", file.to_str().unwrap()], |disk| {
         let (copy, after) = (file.with_extension("copy"), disk.join("after"));
         fs::create_dir(&after).unwrap();
@@ -246,7 +244,5 @@ fn what_was_believed_survives_a_power_failure() {
             drop(rest);
             run("umount", &[after.to_str().unwrap()]);
         }
-        fs::remove_file(&copy).unwrap();
-        fs::remove_file(&file).unwrap();
     });
 }
