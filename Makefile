@@ -6,7 +6,7 @@
 #   make bench   speed, size and memory, beside the stock tools of this machine
 #   make fuzz    coverage-guided fuzzing (needs a nightly toolchain and cargo-fuzz); SECONDS=60
 #   make dist    what a distribution installs, in target/dist
-#   make header  regenerates the generated files: the C header and the agent's metadata
+#   make header  regenerates the generated files: C header, metadata, man pages, completions
 
 BUILD := $(or $(CARGO_TARGET_DIR),target)
 DIST := target/dist
@@ -106,6 +106,7 @@ fuzz:
 header: agent-and-sender
 	UPDATE=1 $(CARGO) test -q -p fence-kdump-capi --test header
 	$(DIST)/fence_kdump -o metadata > dist/fence_kdump.metadata.xml
+	UPDATE=1 $(CARGO) test -q -p fence-kdump --test generated
 
 clean:
 	$(CARGO) clean
