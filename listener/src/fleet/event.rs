@@ -66,14 +66,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Started,
-        Self::Dumping,
-        Self::Phase,
-        Self::Finished,
-        Self::Lost,
-        Self::Rebooted,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Started, Self::Dumping, Self::Phase, Self::Finished, Self::Lost, Self::Rebooted];
 
     /// As it is written everywhere.
     #[must_use]
