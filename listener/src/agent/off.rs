@@ -266,6 +266,8 @@ impl Wait<'_> {
                 let weight = match cause {
                     // It was challenged; the answer is on its way.
                     Disbelief::Unproven => Weight::Detail,
+                    // A node may well send plain messages beside signed ones.
+                    Disbelief::Unsigned => Weight::Info,
                     _ => Weight::Warning,
                 };
                 let line = format!("a message of {title} from {from} does not count: {cause}");

@@ -6,8 +6,9 @@
 //! moment its owner is gone, however it went.
 //!
 //! - The one that binds the name is the [`holder`]: it opens the UDP port and reads.
-//! - Every other one is a [`waiter`]: it connects, says which addresses it asks about, and is told of
-//!   messages from them, with the time of their arrival. It is given the UDP socket as well, unused.
+//! - Every other one is a [`waiter`]: it connects, says which addresses and which node names it asks
+//!   about, and is told of messages from the ones and with the others, with the time of their arrival.
+//!   It is given the UDP socket as well, and reads nothing from it, but sends its challenges from there.
 //! - When the holder is gone, the waiters' connections end and they race for the name. The winner
 //!   goes on reading the socket it was given: nothing that is queued is lost. The others connect
 //!   to it.
@@ -15,7 +16,8 @@
 //!   a second name, until the holder answers again.
 //!
 //! Both sides believe the other only when it runs as root or as the same user. What a waiter is
-//! told is no verdict: it decides by itself, from the datagram and its time.
+//! told is no verdict: it decides by itself, from the datagram and its time, and verifies with its own
+//! keys; the holder may have none.
 
 pub mod clients;
 pub mod holder;

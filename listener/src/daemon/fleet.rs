@@ -36,7 +36,8 @@ struct Node {
     from: Option<Address>,
     /// Of the latest one that proved it.
     key_id: Option<KeyId>,
-    /// Causes of disbelief that were told since the last message that was believed.
+    /// Causes of disbelief that were told since the last message that was believed; *unsigned*, in this
+    /// session.
     told: Vec<Disbelief>,
 }
 
@@ -239,7 +240,8 @@ impl Fleet {
         let known = self.node_mut(node)?;
         known.from = Some(*from);
         known.key_id = key_id.or(known.key_id);
-        known.told.clear();
+        // A node may well send plain messages beside signed ones.
+        known.told.retain(|cause| *cause == Disbelief::Unsigned);
         let name = self.name(node);
         let who = match proof {
             Proof::Plain => format!("{name} ({from})"),
@@ -291,6 +293,9 @@ impl Fleet {
     /// Time has passed: the next thing that has ended by `now`.
     pub fn tick(&mut self, now: Instant) -> Option<String> {
         let (node, _) = self.tracker.poll(now)?;
+        if let Some(known) = self.node_mut(node) {
+            known.told.clear();
+        }
         let last = self.tracker.session(node)?.last_heard()?;
         let silence = now.saturating_since(last).as_secs();
         Some(format!("{}: finished, silent for {silence} s", self.name(node)))

@@ -3,6 +3,7 @@
 use super::{CLUSTER, Host, LIMIT, NEEDS, NODE};
 use fence_kdump_tests::datagram::{LITTLE, PORT};
 use fence_kdump_tests::{Proc, Run, programs, requires};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -165,4 +166,24 @@ fn one_who_waits_answers_through_the_port_of_the_other() {
     drop(holder);
     node.answer(&[nonce]);
     let _ = waiter.wait_for(LIMIT).expect_success();
+}
+
+/// One who hangs is replaced, in asking as in hearing.
+#[test]
+fn one_who_reads_in_place_of_another_answers_too() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let host = Host::new();
+    let holder = daemon(&host, "");
+    let waiter = host.agent("-t 20 --policy live").spawn();
+    waiter.wait_stderr_line("for this one, too", LIMIT);
+    holder.signal(Signal::STOP);
+    waiter.wait_stderr_line("reading in its place", LIMIT);
+    let mut node = host.node("127.0.0.99");
+    node.speak();
+    let nonce = node.challenged();
+    node.answer(&[nonce]);
+    let _ = waiter.wait_for(LIMIT).expect_success();
+    holder.signal(Signal::CONT);
 }

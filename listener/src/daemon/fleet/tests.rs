@@ -91,7 +91,9 @@ fn a_session_moves_with_messages_that_are_believed_and_with_no_others() {
     assert_eq!(state(&fleet, 11).state, "unheard");
     let told = judge(&mut fleet, &Specimen::of("N1", 2), 12, Ok(())).unwrap();
     assert!(told.starts_with("n1 (192.0.2.99, signed): started"), "{told}");
-    assert!(fleet.hear(&plain, s(12), || None).told.is_some(), "told anew");
+    assert_eq!(fleet.hear(&plain, s(12), || None).told, None, "it sends both");
+    let replayed = judge(&mut fleet, &Specimen::of("n1", 1), 12, Err(Disbelief::Replayed));
+    assert!(replayed.is_some(), "told anew");
     let phase = Some(Phase::Dumping);
     let _ = judge(&mut fleet, &Specimen { phase, ..Specimen::of("n1", 3) }, 13, Ok(()));
     let known = state(&fleet, 14);
