@@ -159,6 +159,7 @@ fn one_who_waits_answers_through_the_port_of_the_other() {
     holder.wait_bound(PORT);
     let waiter = host.agent("-t 20 --policy live").spawn();
     waiter.wait_stderr_line("for this one, too", LIMIT);
+    thread::sleep(Duration::from_millis(500));
     let mut node = host.node("127.0.0.99");
     node.speak();
     let nonce = node.challenged();
@@ -178,6 +179,8 @@ fn one_who_reads_in_place_of_another_answers_too() {
     let holder = daemon(&host, "");
     let waiter = host.agent("-t 20 --policy live").spawn();
     waiter.wait_stderr_line("for this one, too", LIMIT);
+    // It shares its socket right after that.
+    thread::sleep(Duration::from_millis(500));
     holder.signal(Signal::STOP);
     waiter.wait_stderr_line("reading in its place", LIMIT);
     let mut node = host.node("127.0.0.99");
