@@ -12,7 +12,8 @@ use crate::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crash {
     /// When the crash kernel started at the latest, in nanoseconds of the receiver's clock: the
-    /// smallest difference between the arrival of a message and its UPTIME.
+    /// smallest difference between the arrival of a message and its UPTIME, and a little later for the
+    /// time that has passed since.
     pub origin: i64,
     /// The greatest SEQUENCE.
     pub sequence: u64,
@@ -46,6 +47,9 @@ impl Crash {
         (sequence, uptime): (u64, u64),
         live: bool,
     ) -> Result<Self, Disbelief> {
+        if uptime > UPTIME_MAX && !live {
+            return Err(Disbelief::Late);
+        }
         let origin = nanoseconds(at.as_nanos()).saturating_sub(nanoseconds(from_millis(uptime)));
         let now = Self { origin, sequence, heard_at: at };
         let Some(known) = known else {
@@ -63,20 +67,21 @@ impl Crash {
         if !is_newest {
             return Err(Disbelief::Replayed);
         }
-        let delay = origin.saturating_sub(known.origin);
-        if delay > allowance(uptime) {
+        // Clocks that run at different speeds (less than 0.1 %) must not make messages late.
+        let drift = at.as_nanos().saturating_sub(known.heard_at.as_nanos()) >> 10;
+        let latest = known.origin.saturating_add(nanoseconds(drift));
+        if origin.saturating_sub(latest) > nanoseconds(from_millis(FRESH_MILLIS)) {
             return Err(Disbelief::Late);
         }
-        Ok(Self { origin: origin.min(known.origin), ..newest })
+        Ok(Self { origin: origin.min(latest), ..newest })
     }
 }
 
-/// How much longer than the fastest message one may be under way, in nanoseconds: clocks that run at
-/// different speeds (less than 0.1 %) must not make messages late.
-fn allowance(uptime: u64) -> i64 {
-    let fresh = u64::try_from(FRESH.as_nanos()).unwrap_or(u64::MAX);
-    nanoseconds(fresh.saturating_add(from_millis(uptime) >> 10))
-}
+const FRESH_MILLIS: u64 = 2_000;
+const _: () = assert!(FRESH_MILLIS as u128 == FRESH.as_millis());
+
+/// The longest UPTIME of a message that is not live, in milliseconds: 49 days. No dump takes as long.
+const UPTIME_MAX: u64 = u32::MAX as u64;
 
 fn from_millis(milliseconds: u64) -> u64 {
     milliseconds.saturating_mul(1_000_000)
@@ -116,16 +121,24 @@ mod tests {
         }
         assert!(judge(known, ms(1_030_001), 30).is_ok());
         // Captured, suppressed, and sent after the node has rebooted.
-        assert!(judge(known, ms(1_030_001 + 2_029), 30).is_ok(), "the edge of the window");
-        assert_eq!(judge(known, ms(1_030_001 + 2_030), 30), Err(Disbelief::Late));
         assert_eq!(judge(known, ms(9_000_000), 30), Err(Disbelief::Late));
-        // Where the allowance is a whole number: 2 s and a millisecond.
-        let known = heard(&[0]);
-        let at = |late: u64| Instant::from_nanos(1_000_001_000_000 + 1_024_000_000 + late);
-        let stamp = (9, 1_024);
-        assert!(Crash::judge_stamp(known.as_ref(), at(2_001_000_000), stamp, false).is_ok());
-        let late = Crash::judge_stamp(known.as_ref(), at(2_001_000_001), stamp, false);
-        assert_eq!(late, Err(Disbelief::Late));
+        // The edge of the window: 2 s, and a 1024th of the 12.288 s since the message before.
+        let at = |late: u64| Instant::from_nanos((1_000_001 + 20_000) * 1_000_000 + late);
+        let stamp = (30, 20_000 + 12_288 - 2_012);
+        let judge = |late| Crash::judge_stamp(known.as_ref(), at(late), stamp, false);
+        assert!(judge(12_288_000_000).is_ok());
+        assert_eq!(judge(12_288_000_001), Err(Disbelief::Late));
+    }
+
+    #[test]
+    fn no_message_is_of_a_machine_that_has_run_for_months() {
+        let most = 1 << 32;
+        let judge = |uptime, live| Crash::judge_stamp(None, ms(5), (1, uptime), live);
+        assert!(judge(most - 1, false).is_ok());
+        for uptime in [most, u64::MAX] {
+            assert_eq!(judge(uptime, false), Err(Disbelief::Late));
+            assert!(judge(uptime, true).is_ok(), "proven otherwise");
+        }
     }
 
     #[test]
@@ -137,6 +150,9 @@ mod tests {
         assert_eq!(known.origin, 1_001_000_000_000);
         assert_eq!(judge(Some(known), ms(1_013_100), 10), Err(Disbelief::Late));
         assert!(judge(Some(known), ms(1_012_900), 10).is_ok());
+        // A slow one does not move it, but for a thousandth of the time that has passed.
+        let slow = judge(Some(known), ms(1_012_900), 10).unwrap();
+        assert_eq!(slow.origin, 1_001_000_000_000 + (9_900_000_000 >> 10));
     }
 
     #[test]
@@ -161,9 +177,15 @@ mod tests {
     #[test]
     fn clocks_may_differ_by_a_thousandth() {
         let (hour, known) = (3_600, heard(&[5]));
-        let slow = 1_000_001 + hour * 1_001;
+        let slow = 1_000_001 + hour * 1_000 + 3_600;
         assert!(judge(known, ms(slow), hour).is_ok());
         assert_eq!(judge(known, ms(slow + 2_000), hour), Err(Disbelief::Late));
+        // Hour after hour, each time by as much more.
+        let mut known = known;
+        for hours in 1..100 {
+            let at = 1_000_001 + hours * (hour * 1_000 + 3_500);
+            known = Some(judge(known, ms(at), hours * hour).unwrap());
+        }
     }
 
     #[test]
@@ -171,7 +193,7 @@ mod tests {
         for uptime in [0, u64::MAX / 2, u64::MAX] {
             for at in [0, u64::MAX] {
                 let at = Instant::from_nanos(at);
-                let known = Crash::judge_stamp(None, at, (1, uptime), false).unwrap();
+                let known = Crash::judge_stamp(None, at, (1, uptime), true).unwrap();
                 let _ = Crash::judge_stamp(Some(&known), at, (2, 0), false);
                 let _ =
                     Crash::judge_stamp(Some(&known), Instant::from_nanos(0), (2, uptime), false);

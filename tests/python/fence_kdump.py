@@ -250,6 +250,8 @@ class Memory:
         sequence, uptime = said[SEQUENCE], said[UPTIME] * MILLISECOND
         known = self.crashes.get(name)
         difference = at - uptime
+        if not live and said[UPTIME] >= 2**32:
+            return "late"
         if known is None:
             self.crashes[name] = Remembered(sequence, at, difference, clock)
             return "believed"
@@ -264,11 +266,11 @@ class Memory:
             return "believed"  # the same datagram, read by another program of this host
         if sequence <= known.sequence:
             return "replayed"
-        # Times 1024, since UPTIME / 1024 is no whole number of nanoseconds.
-        if (difference - known.origin) * 1024 > 2 * SECOND * 1024 + uptime:
+        origin = known.origin + max(at - known.heard_at, 0) // 1024
+        if difference - origin > 2 * SECOND:
             return "late"
         known.sequence, known.heard_at = sequence, at
-        known.origin = min(known.origin, difference)
+        known.origin = min(origin, difference)
         return "believed"
 
 

@@ -59,7 +59,7 @@ const ROOM: usize = 64;
 ///
 /// - What counts as live was sent less than [`FRESH`] before it arrived.
 /// - What counts as signed and is not the first message heard of its crash was under way at most that
-///   long, and 1/1024 of its UPTIME, longer than the fastest message of its crash.
+///   long, and 1/1024 of the time since that first one, longer than the fastest message of its crash.
 /// - Nothing counts as signed twice.
 /// - What arrives at once counts, unless a later message of its crash was there before it.
 pub fn proving(moves: &[Move]) {
@@ -154,7 +154,9 @@ fn deliver(receiver: &mut Receiver, message: &mut Seen, at: Instant, arrives: bo
     }
     if judged.is_ok() && !live && !same_datagram {
         assert!(!message.counted, "{message:?} counts twice");
-        let slow = Duration::from_millis(message.uptime / 1024).saturating_add(FRESH);
+        // The crash was heard of for at most as long as its kernel runs.
+        let ran = Duration::from_millis(message.uptime).saturating_add(under_way);
+        let slow = FRESH.saturating_add(ran / 1024);
         // The network of this model is as fast as can be, so the fastest message took no time; unless the
         // attacker kept back every one that was heard of this crash.
         let first = known.is_none_or(|known| origin_is_late(&known, message));
@@ -170,7 +172,11 @@ fn deliver(receiver: &mut Receiver, message: &mut Seen, at: Instant, arrives: bo
 fn origin_is_late(known: &Crash, message: &Seen) -> bool {
     let uptime = message.uptime.saturating_mul(1_000_000);
     let started = i64::try_from(message.sent.as_nanos().saturating_sub(uptime)).unwrap_or(i64::MAX);
-    known.origin > started.saturating_add(1_000_000)
+    // It moves by a thousandth of the time that passes, and its times are whole milliseconds.
+    let known_for =
+        known.heard_at.as_nanos().saturating_sub(message.sent.as_nanos().saturating_sub(uptime));
+    let drift = i64::try_from(known_for >> 10).unwrap_or(i64::MAX);
+    known.origin > started.saturating_add(1_000_000).saturating_add(drift)
 }
 
 #[cfg(test)]
