@@ -1,14 +1,26 @@
 //! What the sender may cost: bytes, pages, system calls and instructions until the first message.
 //! Run with `--nocapture` to see the numbers beside those of the stock tool of this machine.
 
+use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::{Need, Netns, Run, datagram, programs, requires};
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn ours() -> std::path::PathBuf {
     programs::ours("fence_kdump_send")
+}
+
+const KEY: fn() -> NodeKey = || NodeKey::of(7);
+
+/// A key file, which is the owner's alone as every temporary file.
+fn key_file() -> NamedTempFile {
+    let mut file = NamedTempFile::new().expect("a temporary file");
+    file.write_all(KEY().line("n1").as_bytes()).expect("our own file");
+    file
 }
 
 fn word(bytes: &[u8], at: usize, length: usize) -> u64 {
@@ -70,6 +82,14 @@ fn system_calls_until_the_first_message() {
         println!("sender: {} system calls of 3, stock {stock}: {args:?}", calls.len());
         assert!(calls.len() <= 3, "{calls:#?}");
     }
+    // With a key, to open and to read its file.
+    let file = key_file();
+    let path = file.path().to_str().expect("a path in UTF-8");
+    for args in [&["-c1", "-k", path, "127.0.0.1"][..], &["-v", "-c1", "-k", path, "both:::1"]] {
+        let calls = traced(&net, &ours(), args);
+        println!("sender: {} system calls of 5, with a key", calls.len());
+        assert!(calls.len() <= 5, "{calls:#?}");
+    }
 }
 
 /// All instructions of a run that sends one message and ends, which is more than those before it.
@@ -93,6 +113,11 @@ fn instructions_until_the_first_message() {
         println!("sender: {count} instructions of 5000, stock {stock}: {args:?}");
         assert!(count <= 5000, "{count}: {args:?}");
     }
+    let file = key_file();
+    let path = file.path().to_str().expect("a path in UTF-8");
+    let count = instructions(&net, &ours(), &["-c1", "-k", path, "127.0.0.1"]);
+    println!("sender: {count} instructions of 150000, with a key");
+    assert!(count <= 150_000, "{count}");
 }
 
 #[test]
@@ -114,6 +139,28 @@ fn memory() {
     for nodes in [&["127.0.0.1"][..], &["127.0.0.1", "nosuch", "localhost", "::1"]] {
         let kib = resident(&ours(), nodes);
         println!("sender: {kib} KiB of 48 resident, stock {stock}: {nodes:?}");
+        assert!(kib <= 48, "{kib} KiB: {nodes:?}");
+    }
+    // With a key, and a challenge answered.
+    let (file, key) = (key_file(), KEY());
+    let path = file.path().to_str().expect("a path in UTF-8");
+    for nodes in [&["127.0.0.1"][..], &["127.0.0.1", "nosuch", "localhost", "::1"]] {
+        let socket = net.udp("127.0.0.1:7410");
+        let answer = std::thread::spawn(move || {
+            let mut buffer = [0; 600];
+            let (length, from) = socket.recv_from(&mut buffer).expect("a message");
+            let message = Signed::read(&buffer[..length]);
+            let challenge = key.challenge(message.bytes(field::CRASH_ID), [1; 16]);
+            socket.send_to(&challenge, from).expect("loopback");
+            let mut answered = |_| {
+                let length = socket.recv(&mut buffer).expect("another message");
+                Signed::read(&buffer[..length]).fields.contains_key(&field::ANSWER)
+            };
+            assert!((0..4).any(&mut answered), "the challenge was not answered");
+        });
+        let kib = resident(&ours(), &[&["-k", path], nodes].concat());
+        answer.join().expect("a message, and an answer");
+        println!("sender: {kib} KiB of 48 resident, with a key: {nodes:?}");
         assert!(kib <= 48, "{kib} KiB: {nodes:?}");
     }
 }

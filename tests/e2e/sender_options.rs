@@ -195,6 +195,7 @@ fn errors_name_what_would_be_right() {
         (&["--burst=0,x", "n"], &["burst: '0,x' is not", "none", "3600"]),
         (&["-d", "a-name-that-is-too-long", "n"], &["device: 'a-name", "interface"]),
         (&["-f", "inet", "n"], &["family: 'inet' is not", "auto, ipv4 or ipv6"]),
+        (&["-m", "sign", "n"], &["message: 'sign' is not", "plain, signed or both"]),
         (&["--ver"], &["ver:", "more than one"]),
         (&["--bogus"], &["bogus: no such option"]),
         (&["-c"], &["count: needs a value"]),
@@ -236,7 +237,7 @@ fn every_option_is_in_the_help_and_the_man_page() {
         assert!(manual.contains(&format!("{short}, {long}")), "{short}, {long}: not in the manual");
         options += 1;
     }
-    assert_eq!(options, 10, "{help}");
+    assert_eq!(options, 13, "{help}");
     for default in ["7410", "10", "0,0.2,0.5,1,2"] {
         assert!(help.contains(&format!("default: {default}")), "{default}: {help}");
         assert!(manual.contains(&format!("default is {default}")), "{default}: {manual}");

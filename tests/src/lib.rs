@@ -33,6 +33,7 @@ mod process;
 pub mod programs;
 pub mod python;
 mod run;
+pub mod signed;
 pub mod vm;
 
 pub use fencer::Fencer;
