@@ -18,6 +18,7 @@
 //! | [`store`] | what must not be forgotten: no message counts twice; [`scribe`]: in another process |
 //! | [`sink`] | where events go |
 //! | [`ctl`] | what administrators do by hand |
+//! | [`web`] | the page, the API and the numbers of the daemon, on a thread of their own |
 //! | [`custody`] | whose a file is, and what others may do with it |
 //! | [`voice`] | what is said to people |
 //! | [`clock`] | time, by the monotonic clock |
@@ -47,3 +48,4 @@ pub mod socket;
 pub mod store;
 mod sys;
 pub mod voice;
+pub mod web;

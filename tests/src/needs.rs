@@ -44,6 +44,10 @@ pub enum Need {
     Tshark,
     /// `nats-server`.
     Nats,
+    /// `chromium`, which is started without a window.
+    Chromium,
+    /// `promtool` and `prometheus`.
+    Prometheus,
     /// `mkfs.ext4`, `mount` with loop devices, and `fsfreeze`.
     Disk,
 }
@@ -72,6 +76,8 @@ impl Need {
             Need::Python => "python",
             Need::Tshark => "tshark",
             Need::Nats => "nats",
+            Need::Chromium => "chromium",
+            Need::Prometheus => "prometheus",
         }
     }
 
@@ -97,6 +103,8 @@ impl Need {
             Need::Python => "install python3",
             Need::Tshark => "install tshark",
             Need::Nats => "install nats-server",
+            Need::Chromium => "install chromium",
+            Need::Prometheus => "install prometheus",
         }
     }
 
@@ -125,6 +133,8 @@ impl Need {
             Need::Python => all(&["python3"]),
             Need::Tshark => all(&["tshark", "dumpcap"]),
             Need::Nats => all(&["nats-server"]),
+            Need::Chromium => all(&["chromium"]),
+            Need::Prometheus => all(&["promtool", "prometheus"]),
         }
     }
 }
