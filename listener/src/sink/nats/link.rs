@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::context::{
-    ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind, KeyValueErrorKind,
-};
-use async_nats::jetstream::stream::{self, StorageType};
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use async_nats::jetstream::{Context, ErrorCode, kv};
 use async_nats::{Client, Event};
 use tokio::sync::watch;
@@ -59,8 +57,18 @@ impl Link {
         };
         let context = ContextBuilder::new().timeout(plan.timeout).build(client.clone());
         let mut remarks = Vec::new();
-        ensure_stream(plan, &client, &context, &mut remarks).await?;
-        let bucket = ensure_bucket(plan, &client, &context).await?;
+        let found = ensure(plan, &context, &client, stream_config(plan)).await?;
+        if found.duplicate_window < plan.duplicate_window {
+            remarks.push(format!(
+                "stream {} knows the ids of events for {} only: one that is sent again later than that may be \
+                 there twice",
+                plan.stream,
+                humantime::format_duration(found.duplicate_window)
+            ));
+        }
+        ensure(plan, &context, &client, bucket_config(plan)).await?;
+        let bucket = context.get_key_value(&plan.bucket).await;
+        let bucket = bucket.map_err(|error| format!("bucket {}: {error}", plan.bucket))?;
         Ok(Self { context, bucket, remarks, lost })
     }
 
@@ -93,49 +101,60 @@ fn replicas(plan: &Plan, client: &Client) -> usize {
     plan.replicas.unwrap_or(if known >= 3 { 3 } else { 1 })
 }
 
-async fn ensure_stream(
+fn stream_config(plan: &Plan) -> Config {
+    Config {
+        name: plan.stream.clone(),
+        description: Some("Events of crashed nodes, from fence_kdumpd".to_owned()),
+        subjects: vec![plan.subjects()],
+        max_age: plan.keep,
+        duplicate_window: plan.duplicate_window,
+        ..Config::default()
+    }
+}
+
+/// A bucket is a stream like this one (ADR-8 of NATS). What the client has for it asks for the account's
+/// limits first, and does not understand the answer of servers before 2.10.
+fn bucket_config(plan: &Plan) -> Config {
+    Config {
+        name: format!("KV_{}", plan.bucket),
+        description: Some("The latest event of each node, from fence_kdumpd".to_owned()),
+        subjects: vec![format!("$KV.{}.>", plan.bucket)],
+        max_messages_per_subject: 1,
+        discard: DiscardPolicy::New,
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        ..Config::default()
+    }
+}
+
+/// Makes the stream `wanted` unless it is there: how it is.
+async fn ensure(
     plan: &Plan,
-    client: &Client,
     context: &Context,
-    remarks: &mut Vec<String>,
-) -> Result<(), String> {
-    let name = &plan.stream;
+    client: &Client,
+    mut wanted: Config,
+) -> Result<Config, String> {
+    let name = wanted.name.clone();
     let wrong = |error: &dyn std::fmt::Display| format!("stream {name}: {error}");
-    match context.get_stream(name).await {
-        Ok(stream) => {
-            let window = stream.cached_info().config.duplicate_window;
-            if window < plan.duplicate_window {
-                remarks.push(format!(
-                    "stream {name} knows the ids of events for {} only: one that is sent again later \
-                     than that may be there twice",
-                    humantime::format_duration(window)
-                ));
-            }
-            return Ok(());
-        }
+    match context.get_stream(&wanted.name).await {
+        Ok(found) => return Ok(found.cached_info().config.clone()),
         Err(error) => match error.kind() {
             GetStreamErrorKind::JetStream(told) if told.code() == 404 => {}
             _ => return Err(wrong(&error)),
         },
     }
-    let mut config = stream::Config {
-        name: name.clone(),
-        description: Some("Events of crashed nodes, from fence_kdumpd".to_owned()),
-        subjects: vec![plan.subjects()],
-        max_age: plan.keep,
-        duplicate_window: plan.duplicate_window,
-        storage: StorageType::File,
-        num_replicas: replicas(plan, client),
-        ..stream::Config::default()
-    };
-    let made = match context.create_stream(&config).await {
-        Err(error) if plan.replicas.is_none() && is_alone(&error.kind()) => {
-            config.num_replicas = 1;
-            context.create_stream(&config).await
-        }
-        made => made,
-    };
-    made.map(drop).map_err(|error| wrong(&error))
+    wanted.storage = StorageType::File;
+    wanted.num_replicas = replicas(plan, client);
+    let mut made = context.create_stream(&wanted).await;
+    if plan.replicas.is_none() && made.as_ref().is_err_and(|error| is_alone(&error.kind())) {
+        wanted.num_replicas = 1;
+        made = context.create_stream(&wanted).await;
+    }
+    match made {
+        Ok(made) => Ok(made.cached_info().config.clone()),
+        Err(error) => Err(wrong(&error)),
+    }
 }
 
 /// Whether the server is none of a cluster.
@@ -145,41 +164,4 @@ fn is_alone(kind: &CreateStreamErrorKind) -> bool {
         CreateStreamErrorKind::JetStream(told)
             if told.error_code() == ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED
     )
-}
-
-async fn ensure_bucket(
-    plan: &Plan,
-    client: &Client,
-    context: &Context,
-) -> Result<kv::Store, String> {
-    let name = &plan.bucket;
-    let wrong = |error: &dyn std::fmt::Display| format!("bucket {name}: {error}");
-    let missing = match context.get_key_value(name).await {
-        Ok(bucket) => return Ok(bucket),
-        Err(error) => error,
-    };
-    if missing.kind() != KeyValueErrorKind::GetBucket {
-        return Err(wrong(&missing));
-    }
-    let config = |replicas| kv::Config {
-        bucket: name.clone(),
-        description: "The latest event of each node, from fence_kdumpd".to_owned(),
-        history: 1,
-        storage: StorageType::File,
-        num_replicas: replicas,
-        ..kv::Config::default()
-    };
-    let many = replicas(plan, client);
-    match context.create_key_value(config(many)).await {
-        Ok(bucket) => Ok(bucket),
-        // For a server that is none of a cluster; whatever else is wrong is wrong for one, too.
-        Err(_)
-            if plan.replicas.is_none()
-                && many > 1
-                && client.server_info().connect_urls.is_empty() =>
-        {
-            context.create_key_value(config(1)).await.map_err(|error| wrong(&error))
-        }
-        Err(error) => Err(wrong(&error)),
-    }
 }
