@@ -1,8 +1,10 @@
 //! Who gets in, and how.
 
 use std::fs::{self, Permissions};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
+use std::time::Instant;
 
 use fence_kdump_listener::fleet::event::Kind;
 use fence_kdump_listener::web::{NoPast, Server, WebConfig};
@@ -10,7 +12,7 @@ use fence_kdump_tests::{Need, requires};
 use tempfile::TempDir;
 
 use super::chromium::Browser;
-use super::client::{get, request};
+use super::client::{connect, get, request};
 use super::fake::Fake;
 
 const TOKEN: &str = "3f1d7c0a9b8e4d6f5a2c";
@@ -250,6 +252,25 @@ fn every_answer_has_the_rules_for_browsers() {
         assert_eq!(answer.status, 405, "{method}");
     }
     assert_eq!(request(fake.address, ("HEAD", "/api/v1/fleet"), &[]).status, 200);
+}
+
+/// Who does not agree on encryption in time, or speaks plainly, is not served.
+#[test]
+fn only_encrypted() {
+    let (_folder, config) = with_all();
+    let fake = Fake::start_as(config).unwrap();
+    let mut silent = connect(fake.address);
+    let mut plain = connect(fake.address);
+    plain.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut said = Vec::new();
+    // An alert at most: the connection ends.
+    drop(plain.read_to_end(&mut said));
+    assert!(said.len() < 16 && !said.starts_with(b"HTTP"), "{said:?}");
+    let begin = Instant::now();
+    said.clear();
+    silent.read_to_end(&mut said).unwrap();
+    assert_eq!(said, b"");
+    assert!((5..25).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
 }
 
 /// By TLS, in a real browser: without the token nothing is shown, with it all is.

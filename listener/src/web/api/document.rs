@@ -11,11 +11,14 @@ use utoipa::{Modify, OpenApi};
 use super::super::{guard, health, metrics};
 use super::shape::EventShape;
 
-/// Nodes that crash, and what is known of them. Fields that are not described here may come at any time
-/// and are to be passed over.
+/// What the API is, for those who write clients.
 #[derive(Debug, OpenApi)]
 #[openapi(
-    info(title = "fence_kdumpd"),
+    info(
+        title = "fence_kdumpd",
+        description = "Nodes that crash, and what is known of them. Nothing can be changed from here. \
+                       Fields that are not described may come at any time and are to be passed over.",
+    ),
     paths(
         super::fleet,
         super::node,

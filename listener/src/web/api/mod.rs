@@ -129,11 +129,13 @@ pub(super) async fn node(
 #[into_params(parameter_in = Query)]
 pub(super) struct HistoryQuery {
     /// Only events of this node, in any case.
+    #[param(nullable = false)]
     node: Option<String>,
     /// Only events that are older than the one with this id.
+    #[param(nullable = false)]
     before: Option<String>,
     /// How many at most; 100 if not given.
-    #[param(minimum = 1, maximum = 1000)]
+    #[param(nullable = false, minimum = 1, maximum = 1000)]
     limit: Option<usize>,
 }
 

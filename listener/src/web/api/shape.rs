@@ -78,12 +78,15 @@ pub(crate) struct Node {
     candidate: bool,
     /// How long before `time_ms` the first message of its latest dump came, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     since_ms: Option<u64>,
     /// How long before `time_ms` its latest message came, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     last_heard_ms: Option<u64>,
     /// How often it says that it speaks, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     interval_ms: Option<u64>,
     /// Messages of its latest dump that were believed.
     messages: u32,
@@ -92,23 +95,27 @@ pub(crate) struct Node {
     policy: String,
     /// What the latest one proved: `plain`, `signed` or `live`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^(plain|signed|live)$")]
+    #[schema(nullable = false, pattern = "^(plain|signed|live)$")]
     proof: Option<String>,
     /// What the node says that it does: `booted`, `dumping`, `finished`, `failed` or `leaving`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     phase: Option<&'static str>,
     /// How much of the dump is done, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     done: Option<u64>,
     /// How much there is to dump, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     total: Option<u64>,
     /// From which cluster key the key of its latest signed message comes, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(pattern = "^[0-9a-f]{8}$")]
+    #[schema(nullable = false, pattern = "^[0-9a-f]{8}$")]
     key_id: Option<String>,
     /// Where its latest believed message came from.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     from: Option<String>,
 }
 
@@ -129,6 +136,7 @@ pub(crate) struct History {
     pub(super) events: Vec<Event>,
     /// The value of `before` for those that are older; left out when there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(super) next: Option<String>,
 }
 
@@ -149,15 +157,19 @@ pub(crate) struct EventShape {
     /// Which dump: the same for all events from `started` to its end.
     session: String,
     /// Where the message came from that made it happen.
+    #[schema(nullable = false)]
     from: Option<String>,
     /// How far that message was proven: `plain`, `signed` or `live`.
-    #[schema(pattern = "^(plain|signed|live)$")]
+    #[schema(nullable = false, pattern = "^(plain|signed|live)$")]
     proof: Option<String>,
     /// What the node said that it does.
+    #[schema(nullable = false)]
     phase: Option<String>,
     /// How much of the dump was done, in bytes.
+    #[schema(nullable = false)]
     done: Option<u64>,
     /// How much there was, in bytes.
+    #[schema(nullable = false)]
     total: Option<u64>,
     /// Messages of this dump by then.
     messages: u32,
@@ -182,6 +194,7 @@ pub(crate) struct Counters {
     sinks: Vec<Sink>,
     /// The store of the history, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     store: Option<Store>,
 }
 
