@@ -4,7 +4,6 @@
 use fence_kdump_tests::datagram::{LITTLE, PORT};
 use fence_kdump_tests::{Cluster, Need, Output, Proc, Run, programs, requires};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -26,10 +25,6 @@ impl Scene {
         scene.ctl(&["new", "--out", "cluster.key"]);
         scene.ctl(&["derive", "n2", "--key-file", "cluster.key", "--out", "node.key"]);
         scene
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     fn ctl(&self, args: &[&str]) {
