@@ -71,6 +71,8 @@ pub struct Line {
     asked: Vec<Address>,
     /// In lower case.
     names: Vec<String>,
+    /// Whatever comes is wanted.
+    everything: bool,
     place: Place,
     /// Where this one reads or waits while the holder hangs.
     stand_in: Option<Place>,
@@ -96,11 +98,18 @@ impl Line {
             number,
             asked: Vec::new(),
             names: Vec::new(),
+            everything: false,
             place: Place::Between(Timer::now()),
             stand_in: None,
             left: None,
             changing: 0,
         }
+    }
+
+    /// A line by which every message comes, whosever it is.
+    #[must_use]
+    pub fn to_everything(number: u16) -> Self {
+        Self { everything: true, ..Self::new(number) }
     }
 
     /// From now on, messages from `addresses` are wanted, and those that have one of `names` (in any
@@ -288,7 +297,7 @@ impl Line {
     }
 
     fn wait(&mut self, waiter: Option<Waiter>) {
-        let asked = waiter.filter(|waiter| waiter.ask(&self.asked, &self.names).is_ok());
+        let asked = waiter.filter(|waiter| self.ask_all(waiter).is_ok());
         self.place = match asked {
             Some(waiter) => {
                 self.changing = 0;
@@ -296,6 +305,10 @@ impl Line {
             }
             None => Place::Between(Timer::now() + SOON),
         };
+    }
+
+    fn ask_all(&self, waiter: &Waiter) -> io::Result<()> {
+        if self.everything { waiter.ask_everything() } else { waiter.ask(&self.asked, &self.names) }
     }
 
     /// Reads in place of the holder that hangs, or asks the one that does so.
@@ -313,7 +326,7 @@ impl Line {
             }
             Ok(Seat::Occupied(fd, peer)) => Waiter::new(fd, peer, None)
                 .ok()
-                .filter(|waiter| waiter.ask(&self.asked, &self.names).is_ok())
+                .filter(|waiter| self.ask_all(waiter).is_ok())
                 .map(|waiter| Place::Waiting(Box::new(waiter))),
             Ok(Seat::Changing | Seat::Untrusted(_)) | Err(_) => None,
         };

@@ -8,7 +8,7 @@ use clap::Parser;
 use fence_kdump_core::Policy;
 use fence_kdump_listener::agent::{allow_many_descriptors, credentials};
 use fence_kdump_listener::clock;
-use fence_kdump_listener::daemon::{self, Fleet, Follow};
+use fence_kdump_listener::daemon::{self, Fleet, Follow, Plan};
 use fence_kdump_listener::options::Settings;
 use fence_kdump_listener::store::STATE_DIR;
 use fence_kdump_listener::voice::{Voice, Weight};
@@ -57,23 +57,21 @@ fn main() -> ExitCode {
     };
     let names: Vec<_> = options.nodes.iter().map(|node| node.name.as_str()).collect();
     let deadline = clock::now().saturating_add(PATIENCE);
-    let loaded = match credentials::load(&settings, &names, deadline) {
+    let (policy, examiner) = match credentials::load(&settings, &names, deadline) {
         Ok(loaded) => loaded,
         Err(error) => return fail(&voice, &error.to_string()),
     };
-    let fleet = match Fleet::new(&options.nodes, loaded) {
-        Ok(fleet) => fleet,
+    let registry = match daemon::registry(&options.nodes, policy) {
+        Ok(registry) => registry,
         Err(error) => return fail(&voice, &error.to_string()),
     };
-    for name in fleet.without_key() {
-        let line = format!("{name} is never believed: there is no key for that very name");
-        voice.say(Weight::Warning, line);
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime {
         Ok(runtime) => {
-            let state_dir = settings.key_file.is_some().then_some(settings.state_dir.as_path());
-            runtime.block_on(daemon::follow(fleet, options.port, state_dir, &voice));
+            let memory_in = settings.key_file.is_some().then_some(settings.state_dir);
+            let fleet = Fleet::new(registry, examiner);
+            let plan = Plan { fleet, port: options.port, memory_in };
+            runtime.block_on(daemon::follow(plan, &voice));
             ExitCode::SUCCESS
         }
         Err(error) => fail(&voice, &format!("cannot wait for anything: {error}")),

@@ -98,6 +98,8 @@ pub struct Clients {
     addresses: Asked<Address>,
     /// In lower case.
     names: Asked<String>,
+    /// Who wants to be told of every message.
+    everything: Vec<Id>,
     asking: usize,
     inbox: mpsc::Receiver<(Id, Said)>,
     door: mpsc::Sender<(Id, Said)>,
@@ -111,6 +113,7 @@ impl Default for Clients {
             all: HashMap::new(),
             addresses: Asked::default(),
             names: Asked::default(),
+            everything: Vec::new(),
             asking: 0,
             inbox,
             door,
@@ -208,6 +211,13 @@ impl Clients {
         fits
     }
 
+    /// `id` asks about every message.
+    pub fn ask_everything(&mut self, id: Id) {
+        if self.ask(id, &[], &[]) && !self.everything.contains(&id) {
+            self.everything.push(id);
+        }
+    }
+
     /// Tells `id`.
     pub fn reply(&mut self, id: Id, reply: &Reply) {
         self.send(id, &packet::write(reply), None);
@@ -236,7 +246,8 @@ impl Clients {
         let by_address = self.addresses.by.get(&datagram.from);
         let name = if self.names.by.is_empty() { None } else { named(datagram) };
         let by_name = name.and_then(|name| self.names.by.get(&name));
-        let mut ids: Vec<Id> = by_address.into_iter().chain(by_name).flatten().copied().collect();
+        let asked = by_address.into_iter().chain(by_name).chain([&self.everything]);
+        let mut ids: Vec<Id> = asked.flatten().copied().collect();
         if ids.is_empty() {
             return;
         }
@@ -270,6 +281,7 @@ impl Clients {
         let _ = shutdown(client.fd.get_ref().as_raw_fd(), Shutdown::Both);
         self.addresses.leave(id);
         self.names.leave(id);
+        self.everything.retain(|&other| other != id);
     }
 }
 

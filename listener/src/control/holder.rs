@@ -272,6 +272,12 @@ impl Holder {
                     }
                 }
             }
+            Said::Request(Request::AskEverything {}, _) => {
+                self.clients.ask_everything(id);
+                for reply in self.recent.all().into_iter().filter_map(Reply::heard) {
+                    self.clients.reply(id, &reply);
+                }
+            }
             Said::Request(Request::Offer { emptied, offset, served }, Some(fd))
                 if self.port.is_none() =>
             {

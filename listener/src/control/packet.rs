@@ -57,6 +57,8 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         names: Vec<String>,
     },
+    /// In place of [`Request::Ask`]: to be told of every message, whosever it is.
+    AskEverything {},
     /// To be answered at once.
     Ping {},
     /// Here (as ancillary data) is the UDP socket that an earlier holder left to me.

@@ -39,6 +39,16 @@ impl Recent {
         }
     }
 
+    /// All that are remembered, in the order of their arrival.
+    #[must_use]
+    pub fn all(&self) -> Vec<&Datagram> {
+        let forgotten = |(sender, _): &(&Sender, _)| !self.younger.contains_key(sender);
+        let elder = self.elder.iter().filter(forgotten).map(|(_, datagram)| datagram);
+        let mut all: Vec<&Datagram> = self.younger.values().chain(elder).collect();
+        all.sort_by_key(|datagram| datagram.received_at);
+        all
+    }
+
     /// The latest messages from `addresses`, and those that have one of `names` (in any case) as
     /// their node name, wherever they came from; in the order of their arrival.
     #[must_use]

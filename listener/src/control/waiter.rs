@@ -114,6 +114,14 @@ impl Waiter {
         socket::send(&udp.fd, to, port, bytes)
     }
 
+    /// Asks about every message, whosever it is.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn ask_everything(&self) -> io::Result<()> {
+        self.say(&Request::AskEverything {})
+    }
+
     /// Who the holder is.
     #[must_use]
     pub fn peer(&self) -> Peer {

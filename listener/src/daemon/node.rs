@@ -2,9 +2,10 @@
 
 use std::str::FromStr;
 
+use fence_kdump_core::Policy;
 use thiserror::Error;
 
-use crate::address::Address;
+use crate::fleet::registry::{NewNode, NodeError, Registry};
 
 /// A node that the daemon follows: `NAME=ADDRESS[,ADDRESS...]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,43 +16,16 @@ pub struct Follow {
     pub addresses: Vec<String>,
 }
 
-/// Why a node cannot be followed.
+/// Not of the form.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum FollowError {
-    /// Not of the form.
-    #[error("'{0}' is not NAME=ADDRESS[,ADDRESS...]")]
-    Form(String),
-    /// An address that is none.
-    #[error("{node}: {address}: {why}")]
-    Address {
-        /// Of which node.
-        node: String,
-        /// As given.
-        address: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Two nodes with one address: nobody could tell whose message it is.
-    #[error("{address} is an address of {first} and of {second}; a node needs its own")]
-    Shared {
-        /// Which address.
-        address: Address,
-        /// The node that has it.
-        first: String,
-        /// The node that would have it, too.
-        second: String,
-    },
-    /// Two nodes with one name.
-    #[error("{0} is named twice")]
-    Twice(String),
-}
+#[error("'{0}' is not NAME=ADDRESS[,ADDRESS...]")]
+pub struct NotOfForm(String);
 
 impl FromStr for Follow {
-    type Err = FollowError;
+    type Err = NotOfForm;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let form = || FollowError::Form(text.to_owned());
+        let form = || NotOfForm(text.to_owned());
         let (name, addresses) = text.split_once('=').ok_or_else(form)?;
         let addresses: Vec<String> = addresses.split(',').map(str::to_owned).collect();
         if name.is_empty() || addresses.iter().any(String::is_empty) {
@@ -59,4 +33,19 @@ impl FromStr for Follow {
         }
         Ok(Self { name: name.to_owned(), addresses })
     }
+}
+
+/// The nodes of a command line, whose messages have to prove what `policy` says.
+///
+/// # Errors
+/// When a name or an address is none, or is another node's.
+pub fn registry(nodes: &[Follow], policy: Policy) -> Result<Registry, NodeError> {
+    let mut registry = Registry::new();
+    for Follow { name, addresses } in nodes {
+        let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+        let node = NewNode { name, key_name: None, policy };
+        let _ = registry.add(&node, Some(&addresses))?;
+    }
+    registry.shrink();
+    Ok(registry)
 }

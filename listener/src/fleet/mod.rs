@@ -3,5 +3,12 @@
 //! | module | its one truth |
 //! |---|---|
 //! | [`event`] | something that happened to a node, as it is stored and told to others |
+//! | [`registry`] | who the nodes are: names, addresses, policies; [`resolver`]: names to addresses |
+//! | [`reload`] | from one configuration to the next |
 
+mod addresses;
 pub mod event;
+mod names;
+pub mod registry;
+pub mod reload;
+pub mod resolver;

@@ -1,6 +1,7 @@
 //! Dumps, from start to end.
 
 use super::*;
+use crate::daemon::Follow;
 use crate::proof::specimen::{Specimen, examiner, nonce};
 use crate::socket::Words;
 use fence_kdump_core::{ByteOrder, Phase, encode};
@@ -14,25 +15,43 @@ fn message(from: &str, second: u64) -> Datagram {
     }
 }
 
-fn fleet(nodes: &[&str]) -> Result<Fleet, FollowError> {
-    fleet_with((Policy::Plain, None), nodes)
+fn registry(nodes: &[&str], policy: Policy) -> Result<Registry, String> {
+    let nodes: Result<Vec<Follow>, _> = nodes.iter().map(|text| text.parse()).collect();
+    let nodes = nodes.map_err(|error: super::super::node::NotOfForm| error.to_string())?;
+    super::super::registry(&nodes, policy).map_err(|error| error.to_string())
 }
 
-fn fleet_with(proof: (Policy, Option<Examiner>), nodes: &[&str]) -> Result<Fleet, FollowError> {
-    let nodes: Result<Vec<Follow>, _> = nodes.iter().map(|text| text.parse()).collect();
-    Fleet::new(&nodes?, proof)
+fn fleet(nodes: &[&str]) -> Fleet {
+    Fleet::new(registry(nodes, Policy::Plain).unwrap(), None)
+}
+
+fn fleet_with((policy, examiner): (Policy, Option<Examiner>), nodes: &[&str]) -> Fleet {
+    Fleet::new(registry(nodes, policy).unwrap(), examiner)
+}
+
+/// As a line for people.
+fn line(told: Option<Told>) -> Option<String> {
+    told.map(|told| match told {
+        Told::Event(event) => crate::daemon::told(&event),
+        Told::Disbelief(line) => line,
+    })
+}
+
+fn status(fleet: &Fleet, second: u64) -> Vec<NodeStatus> {
+    fleet.status(s(second)).collect()
 }
 
 #[test]
 fn a_dump_is_told_from_start_to_end() {
-    let mut fleet = fleet(&["a=10.0.0.1,fd00::1", "b=10.0.0.2"]).unwrap();
-    let mut hear = |message: &Datagram| fleet.hear(message, message.received_at, || None).told;
+    let mut fleet = fleet(&["a=10.0.0.1,fd00::1", "b=10.0.0.2"]);
+    let mut hear =
+        |message: &Datagram| line(fleet.hear(message, message.received_at, || None).told);
     assert!(hear(&message("fd00::1", 10)).unwrap().starts_with("a (fd00::1): started"));
     assert!(hear(&message("10.0.0.1", 20)).unwrap().contains("dumping"));
     assert_eq!(hear(&message("10.0.0.1", 30)), None);
     assert_eq!(hear(&message("10.0.0.3", 30)), None, "a stranger");
     let now = Instant::from_nanos(31_000_000_000);
-    let [a, b] = fleet.status(now).try_into().unwrap();
+    let [a, b] = status(&fleet, 31).try_into().unwrap();
     assert_eq!(
         (a.state.as_str(), a.since_ms, a.last_heard_ms),
         ("dumping", Some(21_000), Some(1_000))
@@ -40,7 +59,8 @@ fn a_dump_is_told_from_start_to_end() {
     assert_eq!((b.state.as_str(), b.last_heard_ms), ("unheard", None));
     let later = Instant::from_nanos(60_000_000_000);
     assert_eq!(fleet.tick(now), None);
-    assert!(fleet.tick(later).unwrap().starts_with("a: finished"));
+    assert_eq!(crate::daemon::told(&fleet.tick(later).unwrap()), "a: finished, as silent as it is");
+    assert_eq!(status(&fleet, 61)[0].state, "finished");
     assert_eq!(fleet.tick(later), None);
 }
 
@@ -51,10 +71,10 @@ fn what_cannot_be_followed_is_told() {
         (&["a="], "NAME=ADDRESS"),
         (&["=10.0.0.1"], "NAME=ADDRESS"),
         (&["a=224.0.0.1"], "multicast"),
-        (&["a=10.0.0.1", "b=10.0.0.1"], "10.0.0.1 is an address of a and of b"),
-        (&["a=10.0.0.1", "A=10.0.0.2"], "named twice"),
+        (&["a=10.0.0.1", "b=10.0.0.1"], "10.0.0.1 is an address of node a already"),
+        (&["a=10.0.0.1", "A=10.0.0.2"], "name of another node"),
     ] {
-        let error = fleet(nodes).unwrap_err().to_string();
+        let error = registry(nodes, Policy::Plain).unwrap_err();
         assert!(error.contains(said), "{error}");
     }
 }
@@ -73,17 +93,17 @@ fn judge(
     let datagram = specimen.arrived("192.0.2.99", s(second));
     let heard = fleet.hear(&datagram, s(second), || None);
     let (_, ticket) = heard.hearing?;
-    heard.told.or_else(|| fleet.judged(&ticket, result))
+    line(heard.told.or_else(|| fleet.judged(&ticket, result)))
 }
 
 #[test]
 fn a_session_moves_with_messages_that_are_believed_and_with_no_others() {
-    let mut fleet = fleet_with((Policy::Signed, Some(examiner())), &["n1=10.0.0.1"]).unwrap();
-    let state = |fleet: &Fleet, second: u64| fleet.status(s(second)).pop().unwrap();
+    let mut fleet = fleet_with((Policy::Signed, Some(examiner())), &["n1=10.0.0.1"]);
+    let state = |fleet: &Fleet, second: u64| status(fleet, second).pop().unwrap();
     let plain = message("10.0.0.1", 10);
-    let told = fleet.hear(&plain, s(10), || None).told.unwrap();
+    let told = line(fleet.hear(&plain, s(10), || None).told).unwrap();
     assert!(told.starts_with("n1: a message from 10.0.0.1 does not count: not signed"), "{told}");
-    assert_eq!(fleet.hear(&plain, s(10), || None).told, None, "told once");
+    assert!(fleet.hear(&plain, s(10), || None).told.is_none(), "told once");
     let forged = Specimen { key_of: "n2", ..Specimen::of("n1", 1) };
     assert_eq!(judge(&mut fleet, &forged, 10, Ok(())), None, "nothing to be remembered");
     let replayed = judge(&mut fleet, &Specimen::of("n1", 1), 10, Err(Disbelief::Replayed));
@@ -91,7 +111,7 @@ fn a_session_moves_with_messages_that_are_believed_and_with_no_others() {
     assert_eq!(state(&fleet, 11).state, "unheard");
     let told = judge(&mut fleet, &Specimen::of("N1", 2), 12, Ok(())).unwrap();
     assert!(told.starts_with("n1 (192.0.2.99, signed): started"), "{told}");
-    assert_eq!(fleet.hear(&plain, s(12), || None).told, None, "it sends both");
+    assert!(fleet.hear(&plain, s(12), || None).told.is_none(), "it sends both");
     let replayed = judge(&mut fleet, &Specimen::of("n1", 1), 12, Err(Disbelief::Replayed));
     assert!(replayed.is_some(), "told anew");
     let phase = Some(Phase::Dumping);
@@ -103,38 +123,38 @@ fn a_session_moves_with_messages_that_are_believed_and_with_no_others() {
     let expected = ["signed", "signed", "dumping", "192.0.2.99", &key_id];
     assert_eq!(told.map(|text| text.as_deref().unwrap()), expected);
     let end = Specimen { phase: Some(Phase::Leaving), ..Specimen::of("n1", 4) };
-    assert!(judge(&mut fleet, &end, 15, Ok(())).unwrap().contains("finished"));
-    assert_eq!(state(&fleet, 15).state, "finished");
+    assert!(judge(&mut fleet, &end, 15, Ok(())).unwrap().contains("leaves its crash kernel"));
+    assert_eq!(state(&fleet, 15).state, "rebooted");
 }
 
 #[test]
 fn an_answer_is_believed_at_once_and_alone_under_live() {
-    let mut fleet = fleet_with((Policy::Live, Some(examiner())), &["n1=10.0.0.1"]).unwrap();
+    let mut fleet = fleet_with((Policy::Live, Some(examiner())), &["n1=10.0.0.1"]);
     let first = Specimen::of("n1", 1).arrived("10.0.0.1", s(10));
     let heard = fleet.hear(&first, s(10), || Some(Nonce([5; 16])));
     let (_, ticket) = heard.hearing.unwrap();
-    assert_eq!(fleet.judged(&ticket, Ok(())), None, "unproven");
-    assert_eq!(fleet.status(s(10)).pop().unwrap().state, "unheard");
+    assert!(fleet.judged(&ticket, Ok(())).is_none(), "unproven");
+    assert_eq!(status(&fleet, 10).pop().unwrap().state, "unheard");
     let answer = Some(nonce(&heard.challenge.unwrap(), "n1"));
     let live = Specimen { answer, ..Specimen::of("n1", 2) }.arrived("10.0.0.1", s(11));
     let heard = fleet.hear(&live, s(11), || None);
-    assert!(heard.told.unwrap().contains("n1 (10.0.0.1, live): started"));
+    assert!(line(heard.told).unwrap().contains("n1 (10.0.0.1, live): started"));
     let (_, ticket) = heard.hearing.unwrap();
-    assert_eq!(fleet.judged(&ticket, Ok(())), None, "it was heard already");
-    let known = fleet.status(s(11)).pop().unwrap();
+    assert!(fleet.judged(&ticket, Ok(())).is_none(), "it was heard already");
+    let known = status(&fleet, 11).pop().unwrap();
     assert_eq!((known.messages, known.proof.as_deref()), (1, Some("live")));
-    assert!(fleet.without_key().is_empty());
+    assert_eq!(fleet.without_key().count(), 0);
 }
 
 #[test]
 fn under_plain_each_message_is_one_message() {
-    let mut fleet = fleet_with((Policy::Plain, Some(examiner())), &["n1=10.0.0.1"]).unwrap();
+    let mut fleet = fleet_with((Policy::Plain, Some(examiner())), &["n1=10.0.0.1"]);
     for (sequence, result) in [(1, Ok(())), (2, Err(Disbelief::Unremembered))] {
         let datagram = Specimen::of("n1", sequence).arrived("10.0.0.1", s(10 + sequence));
         let (_, ticket) = fleet.hear(&datagram, s(12), || None).hearing.unwrap();
         assert!(fleet.judged(&ticket, result).is_some());
     }
-    let known = fleet.status(s(12)).pop().unwrap();
+    let known = status(&fleet, 12).pop().unwrap();
     assert_eq!((known.messages, known.proof.as_deref()), (2, Some("plain")));
 }
 
@@ -146,5 +166,72 @@ fn nodes_without_a_key_are_known() {
     let text = format!("node {id} {hex} {} n1", node_key.id());
     let examiner = Examiner::new(crate::keys::Ring::parse(text.as_bytes()).unwrap());
     let fleet = fleet_with((Policy::Live, Some(examiner)), &["N1=10.0.0.1", "n2=10.0.0.2"]);
-    assert_eq!(fleet.unwrap().without_key(), ["n2"]);
+    assert!(fleet.without_key().eq(["n2"]));
+}
+
+#[test]
+fn who_says_what_it_does_is_lost_when_it_falls_silent() {
+    let mut fleet = fleet_with((Policy::Signed, Some(examiner())), &["n1=10.0.0.1"]);
+    let phase = Some(Phase::Dumping);
+    assert!(judge(&mut fleet, &Specimen { phase, ..Specimen::of("n1", 1) }, 10, Ok(())).is_some());
+    let event = fleet.tick(s(40)).unwrap();
+    assert_eq!((event.kind, event.messages), (Kind::Lost, 1));
+    assert_eq!(status(&fleet, 41)[0].state, "lost");
+    let end = Specimen { phase: Some(Phase::Leaving), ..Specimen::of("n1", 2) };
+    let datagram = end.arrived("10.0.0.1", s(50));
+    let (_, ticket) = fleet.hear(&datagram, s(50), || None).hearing.unwrap();
+    let Some(Told::Event(event)) = fleet.judged(&ticket, Ok(())) else { panic!("no event") };
+    assert_eq!(event.kind, Kind::Rebooted);
+}
+
+/// All events of a dump have the name of its first one.
+#[test]
+fn events_of_one_dump_belong_together() {
+    let mut fleet = fleet(&["a=10.0.0.1"]);
+    let mut events = Vec::new();
+    for second in [10, 20, 90] {
+        events.extend(fleet.tick(s(second)));
+        match fleet.hear(&message("10.0.0.1", second), s(second), || None).told {
+            Some(Told::Event(event)) => events.push(event),
+            told => panic!("{told:?}"),
+        }
+    }
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [Kind::Started, Kind::Dumping, Kind::Finished, Kind::Started]);
+    let dumps: Vec<_> = events.iter().map(|event| event.session.as_str()).collect();
+    assert_eq!(dumps, [&*events[0].id, &*events[0].id, &*events[0].id, &*events[3].id]);
+    assert_eq!(fleet.sessions(), 2);
+}
+
+#[test]
+fn nodes_that_stay_keep_what_is_known_of_them() {
+    let mut fleet = fleet(&["a=10.0.0.1", "b=10.0.0.2", "c=10.0.0.3"]);
+    for from in ["10.0.0.1", "10.0.0.2", "10.0.0.3"] {
+        let _ = fleet.hear(&message(from, 10), s(10), || None);
+    }
+    let nodes = ["d=10.0.0.1", "c=10.0.0.3", "b=10.0.0.9"];
+    fleet.reload(registry(&nodes, Policy::Plain).unwrap(), None);
+    let mut known: Vec<_> =
+        status(&fleet, 11).into_iter().map(|node| (node.name, node.state)).collect();
+    known.sort();
+    let expected = [("b", "started"), ("c", "started"), ("d", "unheard")];
+    assert!(known.iter().map(|(name, state)| (name.as_str(), state.as_str())).eq(expected));
+    fleet.reload(registry(&nodes, Policy::Live).unwrap(), Some(examiner()));
+    assert!(status(&fleet, 11).iter().all(|node| node.state == "unheard"), "nothing is proven");
+    assert!(fleet.tick(s(99)).is_none());
+}
+
+#[test]
+fn candidates_are_shown_and_are_no_nodes() {
+    let mut fleet = fleet(&["a=10.0.0.1"]);
+    let _ = fleet.hear(&message("10.0.0.7", 10), s(10), || None);
+    assert_eq!(status(&fleet, 11).len(), 1, "nobody asked for them");
+    fleet.discover(2);
+    for host in [7, 8, 9, 7] {
+        let _ = fleet.hear(&message(&format!("10.0.0.{host}"), 10), s(10), || None);
+    }
+    let nodes = status(&fleet, 12);
+    let found = nodes.iter().filter(|node| node.state == "candidate");
+    assert_eq!(found.map(|node| node.messages).sum::<u32>(), 3, "{nodes:?}");
+    assert_eq!(fleet.sessions(), 0);
 }

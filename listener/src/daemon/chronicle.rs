@@ -1,0 +1,103 @@
+//! What happened to a node, put into words and into events.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fence_kdump_core::{Instant, Session};
+
+use crate::address::Address;
+use crate::fleet::event::{Event, Kind, phase_name, proof_name};
+
+/// Gives events their ids: the host's name, when the daemon was started, and a number that grows by one.
+#[derive(Debug)]
+pub(super) struct Chronicle {
+    origin: String,
+    next: u64,
+}
+
+/// Whose, what, and from where.
+#[derive(Debug, Clone)]
+pub(super) struct Happening {
+    pub(super) node: Arc<str>,
+    pub(super) kind: Kind,
+    pub(super) from: Option<Address>,
+}
+
+impl Chronicle {
+    /// For events of this run of the daemon on this host.
+    pub(super) fn new() -> Self {
+        let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+        let host = host.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned());
+        Self { origin: format!("{host}-{:x}", now_ms()), next: 0 }
+    }
+
+    /// The id of the next event.
+    pub(super) fn id(&mut self) -> String {
+        self.next = self.next.wrapping_add(1);
+        format!("{}-{}", self.origin, self.next)
+    }
+
+    /// The event, with what the node's session says at the time. `dump` is the session's name so far, and
+    /// becomes that of this event when a dump begins with it.
+    pub(super) fn write(
+        &mut self,
+        happening: Happening,
+        session: &Session,
+        dump: &mut Option<Arc<str>>,
+    ) -> Event {
+        let id = self.id();
+        if happening.kind == Kind::Started || dump.is_none() {
+            *dump = Some(id.as_str().into());
+        }
+        let Happening { node, kind, from } = happening;
+        let progress = session.progress();
+        let is_known = progress != fence_kdump_core::Progress::default();
+        Event {
+            id,
+            time_ms: now_ms(),
+            node,
+            kind,
+            session: dump.as_deref().unwrap_or_default().to_owned(),
+            from,
+            proof: session.proof().map(proof_name),
+            phase: session.phase().and_then(phase_name),
+            done: is_known.then_some(progress.done),
+            total: Some(progress.total).filter(|total| *total > 0),
+            messages: session.messages(),
+        }
+    }
+}
+
+/// The event, for people.
+#[must_use]
+pub fn told(event: &Event) -> String {
+    let Event { node, kind, from, proof, phase, .. } = event;
+    let proven = proof.as_deref().filter(|proof| *proof != "plain");
+    let who = match (from, proven) {
+        (Some(from), Some(proof)) => format!("{node} ({from}, {proof})"),
+        (Some(from), None) => format!("{node} ({from})"),
+        (None, _) => node.to_string(),
+    };
+    let what = match (kind, phase.as_deref(), from) {
+        (Kind::Started, ..) => "started, it is in its crash kernel".to_owned(),
+        (Kind::Dumping, ..) => "dumping".to_owned(),
+        (Kind::Phase, phase, _) => phase.unwrap_or("does something else").to_owned(),
+        (Kind::Finished, _, Some(_)) => "finished, it says so itself".to_owned(),
+        (Kind::Finished, _, None) => "finished, as silent as it is".to_owned(),
+        (Kind::Lost, ..) => "lost: silent, though it had not said that it was done".to_owned(),
+        (Kind::Rebooted, ..) => "leaves its crash kernel".to_owned(),
+    };
+    format!("{who}: {what}")
+}
+
+/// By the host's clock, for people.
+pub(super) fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// How long ago, in milliseconds.
+pub(super) fn ago(then: Instant, now: Instant) -> u64 {
+    u64::try_from(now.saturating_since(then).as_millis()).unwrap_or(u64::MAX)
+}
