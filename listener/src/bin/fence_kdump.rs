@@ -1,10 +1,11 @@
 //! The fencing agent: see fence_kdump(8).
 
-use fence_kdump_listener::{agent, clock, scribe};
+use fence_kdump_listener::{agent, clock, ctl, scribe};
 
 fn main() {
     // First of all: what was heard before this is no evidence.
     let started = clock::now();
+    ctl::leave_no_core_dump();
     if let Some(code) = scribe::serve(std::env::args_os()) {
         std::process::exit(code);
     }

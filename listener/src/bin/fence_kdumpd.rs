@@ -8,6 +8,7 @@ use clap::Parser;
 use fence_kdump_core::Policy;
 use fence_kdump_listener::agent::{allow_many_descriptors, credentials};
 use fence_kdump_listener::clock;
+use fence_kdump_listener::ctl;
 use fence_kdump_listener::daemon::{self, Fleet, Follow, Plan};
 use fence_kdump_listener::options::Settings;
 use fence_kdump_listener::store::STATE_DIR;
@@ -46,6 +47,7 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    ctl::leave_no_core_dump();
     let options = Options::parse();
     let voice = Voice::new("fence_kdumpd", options.verbose);
     allow_many_descriptors();
