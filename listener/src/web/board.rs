@@ -3,6 +3,7 @@
 //! Nobody looks: it costs the daemon nothing. Somebody looks: the daemon is asked for one snapshot at a
 //! time, at most one a second, and makes it in small steps between its other work.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -22,11 +23,11 @@ pub const STEP: usize = 1024;
 
 /// The daemon's knowledge, seen from outside.
 pub trait Survey {
-    /// How many nodes there are.
-    fn nodes(&self) -> usize;
+    /// How many nodes there are, or places for nodes.
+    fn places(&self) -> usize;
 
-    /// The node at `index`, from 0; `None` when there is none.
-    fn node(&self, index: usize) -> Option<NodeView>;
+    /// Adds the nodes at `places`, of which there are 1 to [`STEP`], to `nodes`; places may be empty.
+    fn show(&self, places: Range<usize>, nodes: &mut Vec<NodeView>);
 
     /// Everything else.
     fn summary(&self) -> Summary;
@@ -92,12 +93,15 @@ impl Reporter {
         let Some(Draft { mut nodes, next }) = self.draft.take() else {
             return;
         };
-        let all = survey.nodes();
+        let all = survey.places();
         if next == 0 {
             nodes.reserve_exact(all);
         }
         let end = all.min(next.saturating_add(STEP));
-        nodes.extend((next..end).filter_map(|index| survey.node(index)));
+        // Places may vanish while the snapshot is made.
+        if next < end {
+            survey.show(next..end, &mut nodes);
+        }
         if end < all {
             self.draft = Some(Draft { nodes, next: end });
             return;
@@ -141,12 +145,14 @@ mod tests {
     struct Nodes(usize);
 
     impl Survey for Nodes {
-        fn nodes(&self) -> usize {
+        fn places(&self) -> usize {
             self.0
         }
 
-        fn node(&self, index: usize) -> Option<NodeView> {
-            Some(NodeView::unheard(format!("n{index}").into(), Policy::Plain))
+        fn show(&self, places: Range<usize>, nodes: &mut Vec<NodeView>) {
+            assert!((1..=STEP).contains(&places.len()));
+            let name = |index: usize| format!("n{index}").into();
+            nodes.extend(places.map(|index| NodeView::unheard(name(index), Policy::Plain)));
         }
 
         fn summary(&self) -> Summary {

@@ -201,9 +201,6 @@ impl Scrape {
         let rows = rows.map(|(state, count)| (vec![("state", state.name())], large(count)));
         pen.gauges(("fence_kdump_nodes", "Nodes by state."), rows)?;
         let nodes = &self.snapshot.nodes;
-        let candidates = nodes.iter().filter(|node| node.is_candidate).count();
-        let help = "Nodes that are in no configuration.";
-        pen.gauge("fence_kdump_candidates", help, real(candidates))?;
         let mut active: Vec<&NodeView> =
             nodes.iter().filter(|node| node.state.is_active()).collect();
         let silences = active.iter().filter_map(|node| node.last_heard);

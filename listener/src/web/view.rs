@@ -6,6 +6,7 @@ use std::time::Duration;
 use fence_kdump_core::{DecodeError, Disbelief, KeyId, Phase, Policy, Proof, tracker};
 
 use crate::address::Address;
+use crate::control::packet::NodeStatus;
 
 /// What is shown of one node. Small, since there may be 100,000 of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,8 +15,6 @@ pub struct NodeView {
     pub name: Arc<str>,
     /// What it does.
     pub state: NodeState,
-    /// Whether nobody configured it: its messages are shown and never fence anything.
-    pub is_candidate: bool,
     /// How long ago the first message of its latest dump came.
     pub since: Option<Duration>,
     /// How long ago its latest message came.
@@ -24,8 +23,8 @@ pub struct NodeView {
     pub interval: Option<Duration>,
     /// Messages of this dump that were believed.
     pub messages: u32,
-    /// What its messages have to prove.
-    pub policy: Policy,
+    /// What its messages have to prove; nothing counts of one that is not configured.
+    pub policy: Option<Policy>,
     /// What the latest believed message proved.
     pub proof: Option<Proof>,
     /// What the node says that it does.
@@ -47,12 +46,11 @@ impl NodeView {
         Self {
             name,
             state: NodeState::Unheard,
-            is_candidate: false,
             since: None,
             last_heard: None,
             interval: None,
             messages: 0,
-            policy,
+            policy: Some(policy),
             proof: None,
             phase: None,
             done: None,
@@ -61,6 +59,38 @@ impl NodeView {
             from: None,
         }
     }
+}
+
+impl From<&NodeStatus> for NodeView {
+    /// What is not understood, as of a newer daemon, is left out.
+    fn from(status: &NodeStatus) -> Self {
+        let proofs = [Proof::Plain, Proof::Signed, Proof::Live];
+        let words = ["plain", "signed", "live"];
+        let proof = words.into_iter().position(|word| status.proof.as_deref() == Some(word));
+        let phase = status.phase.as_deref();
+        Self {
+            name: status.name.as_str().into(),
+            state: NodeState::named(&status.state).unwrap_or(NodeState::Unheard),
+            since: status.since_ms.map(Duration::from_millis),
+            last_heard: status.last_heard_ms.map(Duration::from_millis),
+            interval: None,
+            messages: status.messages,
+            policy: status.policy.as_deref().and_then(|policy| policy.parse().ok()),
+            proof: proof.and_then(|place| proofs.get(place).copied()),
+            phase: (1..=5).map(Phase::of).find(|known| phase == Some(known.name())),
+            done: status.done,
+            total: status.total,
+            key_id: status.key_id.as_deref().and_then(key_id),
+            from: status.from.as_deref().and_then(|from| from.parse().ok()),
+        }
+    }
+}
+
+/// What `Display` writes of a key's id, read.
+fn key_id(text: &str) -> Option<KeyId> {
+    let is_right = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u32::from_str_radix(text, 16).ok().filter(|_| is_right)?;
+    Some(KeyId(number.to_be_bytes()))
 }
 
 /// What a node does, as far as is known.
@@ -79,12 +109,21 @@ pub enum NodeState {
     Lost,
     /// It left its crash kernel, or crashed anew.
     Rebooted,
+    /// Nobody configured it: what it says is shown, and never fences anything.
+    Candidate,
 }
 
 impl NodeState {
     /// All of them, in the order in which people want to see them.
-    pub const ALL: [Self; 6] =
-        [Self::Started, Self::Dumping, Self::Lost, Self::Finished, Self::Rebooted, Self::Unheard];
+    pub const ALL: [Self; 7] = [
+        Self::Started,
+        Self::Dumping,
+        Self::Lost,
+        Self::Finished,
+        Self::Rebooted,
+        Self::Candidate,
+        Self::Unheard,
+    ];
 
     /// As it is written everywhere.
     #[must_use]
@@ -96,6 +135,7 @@ impl NodeState {
             Self::Finished => "finished",
             Self::Lost => "lost",
             Self::Rebooted => "rebooted",
+            Self::Candidate => "candidate",
         }
     }
 
@@ -119,7 +159,8 @@ impl NodeState {
             Self::Lost => 2,
             Self::Finished => 3,
             Self::Rebooted => 4,
-            Self::Unheard => 5,
+            Self::Candidate => 5,
+            Self::Unheard => 6,
         }
     }
 }
@@ -254,6 +295,25 @@ mod tests {
             assert_eq!(state.place(), place);
             assert_eq!(NodeState::named(state.name()), Some(state));
         }
+    }
+
+    #[test]
+    fn what_the_control_socket_says_is_understood() {
+        let text = r#"{"name":"n1","state":"lost","since_ms":5000,"last_heard_ms":1000,"messages":7,
+            "policy":"live","proof":"signed","phase":"leaving","done":1,"total":2,"key_id":"00ff10a1",
+            "from":"fe80::1%2"}"#;
+        let status: NodeStatus = serde_json::from_str(text).unwrap();
+        let view = NodeView::from(&status);
+        assert_eq!((view.state, view.policy), (NodeState::Lost, Some(Policy::Live)));
+        assert_eq!((view.proof, view.phase), (Some(Proof::Signed), Some(Phase::Leaving)));
+        assert_eq!(view.key_id.unwrap().to_string(), "00ff10a1");
+        assert_eq!(view.from.unwrap().to_string(), "fe80::1%2");
+        assert_eq!((view.since, view.messages), (Some(Duration::from_secs(5)), 7));
+        let text = r#"{"name":"n1","state":"newer","since_ms":null,"last_heard_ms":null,"messages":0,
+            "policy":"x","proof":"x","phase":"x","key_id":"+1234567","from":"x"}"#;
+        let view = NodeView::from(&serde_json::from_str::<NodeStatus>(text).unwrap());
+        let nothing = NodeView { policy: None, ..NodeView::unheard("n1".into(), Policy::Plain) };
+        assert_eq!(view, nothing);
     }
 
     /// 100,000 nodes take 13 MB, and that only while somebody looks.

@@ -144,6 +144,8 @@ fn names_are_text() {
         fake.happen(name, Kind::Started);
     }
     fake.world().summary.troubles.push("<b id=evil>trouble</b>".to_owned());
+    fake.world().nodes[4].view.state = NodeState::Candidate;
+    fake.world().nodes[4].view.policy = None;
     let mut browser = Browser::start();
     browser.open(&format!("http://{}/", fake.address), DESK, false);
     browser.wait("document.querySelectorAll('#rows tr').length === 5");
@@ -155,6 +157,8 @@ fn names_are_text() {
         browser.value("history.back()");
         browser.wait("!document.getElementById('fleet').hidden");
     }
+    browser.wait(&format!("{}.includes('not configured')", row("ünï cödé")));
+    browser.wait("!document.querySelector('#states [data-state=candidate]').hidden");
     let titles = browser.value("[...document.querySelectorAll('#rows a')].map(a => a.textContent)");
     assert!(titles.as_array().unwrap().iter().any(|title| title == evil), "{titles}");
     assert_eq!(browser.value("document.querySelectorAll('main img, main b, #evil').length"), 0);

@@ -2,6 +2,7 @@
 //! daemon does, from a loop of its own.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -128,16 +129,17 @@ impl World {
 }
 
 impl Survey for World {
-    fn nodes(&self) -> usize {
+    fn places(&self) -> usize {
         self.nodes.len()
     }
 
-    fn node(&self, index: usize) -> Option<NodeView> {
-        let node = self.nodes.get(index)?;
-        let mut view = node.view.clone();
-        view.since = node.begun.map(|begun| begun.elapsed());
-        view.last_heard = node.heard.map(|heard| heard.elapsed());
-        Some(view)
+    fn show(&self, places: Range<usize>, nodes: &mut Vec<NodeView>) {
+        nodes.extend(self.nodes[places].iter().map(|node| {
+            let mut view = node.view.clone();
+            view.since = node.begun.map(|begun| begun.elapsed());
+            view.last_heard = node.heard.map(|heard| heard.elapsed());
+            view
+        }));
     }
 
     fn summary(&self) -> Summary {

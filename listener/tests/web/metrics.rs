@@ -144,7 +144,7 @@ fn prometheus_takes_them() {
         assert!(Instant::now() < until, "prometheus: {:?}", series("up"));
         std::thread::sleep(Duration::from_millis(300));
         if series("fence_kdump_nodes")
-            .is_some_and(|found| found.as_array().map_or(0, Vec::len) == 6)
+            .is_some_and(|found| found.as_array().map_or(0, Vec::len) == 7)
         {
             break;
         }

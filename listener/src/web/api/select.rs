@@ -76,9 +76,9 @@ impl Filter {
             Self::All => return true,
             Self::Active => return node.state.is_active(),
             Self::Heard => return node.state != NodeState::Unheard,
-            Self::Candidate => return node.is_candidate,
             Self::Started => NodeState::Started,
             Self::Dumping => NodeState::Dumping,
+            Self::Candidate => NodeState::Candidate,
             Self::Lost => NodeState::Lost,
             Self::Finished => NodeState::Finished,
             Self::Rebooted => NodeState::Rebooted,
@@ -141,7 +141,8 @@ fn order(a: &NodeView, b: &NodeView) -> Ordering {
         NodeState::Started | NodeState::Dumping => 0,
         NodeState::Lost => 1,
         NodeState::Finished | NodeState::Rebooted => 2,
-        NodeState::Unheard => 3,
+        NodeState::Candidate => 3,
+        NodeState::Unheard => 4,
     };
     let since = |node: &NodeView| node.since.unwrap_or(std::time::Duration::MAX);
     rank(a).cmp(&rank(b)).then_with(|| since(a).cmp(&since(b))).then_with(|| a.name.cmp(&b.name))

@@ -25,7 +25,7 @@ pub(crate) struct Fleet {
     /// How many of those were passed over.
     offset: u64,
     /// Those in a dump first, then the lost, then the others that were heard, the latest first, then
-    /// the rest by name.
+    /// candidates, then the rest by name.
     nodes: Vec<Node>,
 }
 
@@ -61,6 +61,8 @@ pub(crate) struct States {
     finished: u64,
     /// Left their crash kernel, or crashed anew.
     rebooted: u64,
+    /// In no configuration.
+    candidate: u64,
     /// Never heard.
     unheard: u64,
 }
@@ -71,11 +73,10 @@ pub(crate) struct Node {
     /// Its name.
     #[schema(value_type = String)]
     name: Arc<str>,
-    /// What it does: `started`, `dumping`, `lost`, `finished`, `rebooted` or `unheard`.
-    #[schema(pattern = "^(started|dumping|lost|finished|rebooted|unheard)$")]
+    /// What it does: `started`, `dumping`, `lost`, `finished`, `rebooted` or `unheard`; or `candidate`:
+    /// it is in no configuration, so that it is shown and fences nothing.
+    #[schema(pattern = "^(started|dumping|lost|finished|rebooted|candidate|unheard)$")]
     state: &'static str,
-    /// It is in no configuration: it is shown, and fences nothing.
-    candidate: bool,
     /// How long before `time_ms` the first message of its latest dump came, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -91,8 +92,9 @@ pub(crate) struct Node {
     /// Messages of its latest dump that were believed.
     messages: u32,
     /// What its messages have to prove: `plain`, `signed` or `live`.
-    #[schema(pattern = "^(plain|signed|live)$")]
-    policy: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, pattern = "^(plain|signed|live)$")]
+    policy: Option<String>,
     /// What the latest one proved: `plain`, `signed` or `live`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, pattern = "^(plain|signed|live)$")]
@@ -304,6 +306,7 @@ impl States {
             lost: count(NodeState::Lost),
             finished: count(NodeState::Finished),
             rebooted: count(NodeState::Rebooted),
+            candidate: count(NodeState::Candidate),
             unheard: count(NodeState::Unheard),
         }
     }
@@ -314,12 +317,11 @@ impl From<&NodeView> for Node {
         Self {
             name: Arc::clone(&node.name),
             state: node.state.name(),
-            candidate: node.is_candidate,
             since_ms: node.since.map(millis),
             last_heard_ms: node.last_heard.map(millis),
             interval_ms: node.interval.map(millis),
             messages: node.messages,
-            policy: node.policy.to_string(),
+            policy: node.policy.map(|policy| policy.to_string()),
             proof: node.proof.map(|proof| proof.to_string()),
             phase: node.phase.map(|phase| phase.name()),
             done: node.done,

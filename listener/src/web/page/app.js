@@ -8,7 +8,7 @@ import { drawTimeline } from "./timeline.js";
 const PAGE = 100; // nodes at once
 const LATEST = 12; // events under the table
 const PAST = 2000; // events of one node
-const STATES = ["all", "active", "started", "dumping", "lost", "finished", "rebooted", "unheard"];
+const STATES = ["all", "active", "started", "dumping", "lost", "finished", "rebooted", "candidate", "unheard"];
 const LABELS = { all: "All", active: "In a dump" };
 const FACTS = ["State", "Since", "Last heard", "Phase", "Dumped", "Messages", "Proof", "Has to be", "From", "Key"];
 
@@ -226,6 +226,8 @@ function drawStates() {
     const { state } = button.dataset;
     const count = state === "active" ? states.started + states.dumping : states[state];
     setText(button.lastElementChild, count.toLocaleString());
+    // Most daemons know none, and it is no state of a node that is known.
+    button.hidden = state === "candidate" && count === 0 && look.filter !== state;
     button.setAttribute("aria-pressed", String(state === look.filter));
   }
 }
@@ -295,7 +297,7 @@ function drawNode() {
     fact(name).replaceChildren(...shown);
     fact(name).parentElement.hidden = shown.length === 0;
   };
-  put("State", badge(node.state), node.candidate ? badge("candidate", "not configured") : undefined);
+  put("State", badge(node.state));
   put("Phase", node.phase);
   put("Dumped", ...dumped(node));
   put("Messages", node.messages > 0 ? String(node.messages) : undefined);

@@ -29,7 +29,6 @@ export function fillRow(known, node) {
   known.row.dataset.state = node.state;
   known.row.className = before !== null && before !== node.state ? `${node.state} new` : node.state;
   known.state.replaceChildren(badge(node.state));
-  if (node.candidate) known.state.append(badge("candidate", "not configured"));
   known.phase.textContent = node.phase || "";
   known.dumped.replaceChildren(...dumped(node));
   known.proof.textContent = node.proof || "";

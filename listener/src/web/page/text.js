@@ -47,8 +47,8 @@ export function bytes(number) {
   return `${unit === 0 || number >= 100 ? Math.round(number) : number.toFixed(1)} ${units[unit]}`;
 }
 
-const word = (kind) => (kind === "unheard" ? "never heard" : kind);
-export const badge = (kind, text) => element("span", { class: `state ${kind}` }, text || word(kind));
+const WORDS = { unheard: "never heard", candidate: "not configured" };
+export const badge = (kind) => element("span", { class: `state ${kind}` }, WORDS[kind] ?? kind);
 
 export function when(ms) {
   const today = day(Date.now()) === day(ms);
