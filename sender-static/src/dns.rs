@@ -41,7 +41,6 @@ pub type Query = Vec<u8, QUERY_MAX>;
 
 /// Makes `query` ask for the addresses of `name`, followed by `domain` unless that is empty.  `None` when no host can have that name: a label has more
 /// than 63 bytes, or the whole none or more than 255.
-#[inline(never)]
 pub fn query(query: &mut Query, id: u16, [name, domain]: [&[u8]; 2], kind: Kind) -> Option<()> {
     query.clear();
     put(query, &id.to_be_bytes())?;

@@ -11,8 +11,8 @@ use crate::schedule::Millis;
 use crate::signer::Signer;
 use crate::sys::{Arguments, File};
 
-/// How long a key file can be, in bytes: some 25 nodes.
-const LONGEST: usize = 4096;
+/// How long a key file can be, in bytes: some 20 nodes.
+const LONGEST: usize = 2048;
 
 /// How soon a key file is tried again that gives no key. It may still be copied.
 const AGAIN: Millis = Millis::seconds(1);

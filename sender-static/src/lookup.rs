@@ -87,7 +87,6 @@ pub struct Lookup {
 
 impl Lookup {
     /// Begins with the first form of the name. What is not wanted counts as answered.
-    #[inline(never)]
     pub fn new(id: u16, family: Family) -> Self {
         Self {
             id,

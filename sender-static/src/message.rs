@@ -54,7 +54,6 @@ impl Form {
 }
 
 /// Whether `text` can be the name of a node in messages and key files: 1 to 253 characters, `!` to `~`.
-#[inline(never)]
 pub fn is_node_name(text: &[u8]) -> bool {
     !text.is_empty() && text.len() <= NODE_NAME_MAX && text.iter().all(u8::is_ascii_graphic)
 }

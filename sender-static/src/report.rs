@@ -129,7 +129,7 @@ const ERRORS: &[u8] = b"\x02no such file
 \x65the network is unreachable
 \x69no buffer left
 \x71the host is unreachable
-\xc9is longer than 4096 bytes
+\xc9is longer than 2048 bytes
 \xcahas no key of this node
 \xcbis damaged
 \xcca cluster key does not belong on a node
@@ -175,7 +175,6 @@ pub fn key_file(path: &[u8], trouble: Trouble) {
 }
 
 /// Says what is wrong with the command line, and what would be right.
-#[inline(never)]
 pub fn wrong(wrong: Wrong, text: &[u8]) {
     let mut line = Line::new();
     let why: &[u8] = match wrong {

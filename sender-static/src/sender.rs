@@ -95,6 +95,8 @@ pub struct Sender<'a, 's, T> {
     transport: T,
     /// Until when challenges are waited for at the end.
     patience: Millis,
+    /// What the last signed message has promised.
+    promise: u32,
     moment: Moment,
     resolver: Resolver,
     identity: Identity<'a>,
@@ -115,6 +117,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             now: Millis::from_nanos(boot),
             moment: Moment { boot, wall: 0 },
             patience: Millis(0),
+            promise: 0,
             transport,
             identity,
             answers: Answers::new(),
@@ -125,7 +128,6 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
     }
 
     /// Adds a node, due at once. One that can never be spoken to is told and left out.
-    #[inline(never)]
     pub fn add(&mut self, given: &'a [u8]) {
         let (form, name) = Form::of_node(given);
         let form = form.or(self.options.form).unwrap_or(Form::Plain);
@@ -256,8 +258,8 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             }
             target.unheard = false;
             if form.has_signed() {
-                let next = self.options.cadence.promise(&target.turn);
-                let message = signer.sign(&self.moment, next, &[]);
+                self.promise = self.options.cadence.promise(&target.turn);
+                let message = signer.sign(&self.moment, self.promise, &[]);
                 let signed = self.transport.send(message, &target.address);
                 if signed.is_ok() {
                     target.unheard = true;

@@ -108,10 +108,10 @@ impl Signer {
     }
 
     /// The nonce in `datagram` when that is a challenge to this very run.
-    pub fn asked<'d>(&self, datagram: &'d [u8]) -> Option<&'d [u8]> {
+    pub fn asked<'d>(&self, datagram: &'d [u8]) -> Option<&'d [u8; 16]> {
         let (covered, found) = datagram.split_at_checked(COVERED)?;
         // What costs nothing comes first.
-        let nonce = covered.strip_prefix(self.challenge.as_flattened())?;
+        let nonce = covered.strip_prefix(self.challenge.as_flattened())?.first_chunk()?;
         hmac::is_code(key(&self.secret), covered, found).then_some(nonce)
     }
 

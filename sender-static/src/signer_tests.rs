@@ -62,7 +62,7 @@ proptest! {
         let crash_id = crash_id(&mut signer);
         let challenge = Challenge { key_id: KeyId(KEY_ID), crash_id, nonce: Nonce(nonce) };
         let right = challenge.encode(&Key::from_bytes(&KEY));
-        prop_assert_eq!(signer.asked(&right), Some(&nonce[..]));
+        prop_assert_eq!(signer.asked(&right), Some(&nonce));
         let mut wrong = right;
         wrong[flip / 8] ^= 1 << (flip % 8);
         prop_assert_eq!(signer.asked(&wrong), None);

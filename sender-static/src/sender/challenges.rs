@@ -32,9 +32,9 @@ impl<T: Transport> Sender<'_, '_, T> {
                 };
                 let signer = &mut self.identity.signer;
                 if let Some(nonce) = signer.asked(datagram)
-                    && self.answers.may(self.now)
+                    && self.answers.may(self.now, nonce)
                 {
-                    let message = signer.sign(&self.moment, 0, nonce);
+                    let message = signer.sign(&self.moment, self.promise, nonce);
                     let _ = way.send_back(message, &source);
                     self.heard(&source);
                 }

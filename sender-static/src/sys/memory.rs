@@ -34,7 +34,6 @@ impl Arguments {
     }
 
     /// `text` with the zero byte behind it, when it is the end of one of the arguments.
-    #[inline(never)]
     pub fn terminated(&self, text: &[u8]) -> Option<&'static CStr> {
         for argument in self.clone() {
             let is_end = argument.as_ptr_range().end == text.as_ptr_range().end;

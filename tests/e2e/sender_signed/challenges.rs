@@ -69,6 +69,8 @@ fn a_challenge_is_answered_at_once() {
         let sender = quiet(&folder, &net, &[node]).spawn();
         let asked = Asked::by(&socket, key);
         let mut sequence = asked.sequence;
+        // As the message that was challenged.
+        let promise = 3_600_000;
         let mut fastest = LIMIT;
         for nonce in 1..=10 {
             let start = Instant::now();
@@ -78,6 +80,7 @@ fn a_challenge_is_answered_at_once() {
             assert_eq!((asked.answered(&bytes), from), (Some(nonce), asked.from));
             let message = Signed::read(&bytes);
             assert!(message.number(field::SEQUENCE) > sequence);
+            assert_eq!(message.number(field::INTERVAL), promise);
             sequence = message.number(field::SEQUENCE);
         }
         println!("a challenge is answered within {fastest:?}");
@@ -191,6 +194,24 @@ fn no_more_than_32_answers_a_second() {
     }
 }
 
+/// A captured challenge, sent again and again, does not keep another one from being answered.
+#[test]
+fn no_more_than_4_answers_to_one_nonce() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let (net, key) = (Netns::new(), NodeKey::of(1));
+    let folder = Folder::with(&key);
+    let socket = net.udp("127.0.0.1:7410");
+    let _sender = quiet(&folder, &net, &["127.1"]).spawn();
+    let asked = Asked::by(&socket, key);
+    for _ in 0..200 {
+        asked.ask(&socket, 1);
+    }
+    asked.ask(&socket, 2);
+    assert_eq!(asked.answers(&socket, 500 * MS), [1, 1, 1, 1, 2]);
+}
+
 /// Junk that comes in without end delays no message, and a challenge among it is found.
 #[test]
 fn a_flood_delays_nothing() {
@@ -254,6 +275,7 @@ fn the_last_message_waits_for_its_challenge() {
     asked.ask(&socket, 3);
     let (bytes, _) = next(&socket, LIMIT).expect("an answer");
     assert_eq!(asked.answered(&bytes), Some(3));
+    assert!(!Signed::read(&bytes).fields.contains_key(&field::INTERVAL), "nothing comes after it");
     let output = sender.wait_for(LIMIT).expect_success();
     assert!(output.elapsed < 900 * MS, "it was heard: {output}");
     // One of two has heard it.

@@ -51,7 +51,7 @@ fn without_a_key_it_speaks_all_the_same() {
         (Some(&good), &["-n", "n2"], "has no key of this node"),
         (Some(&format!("#\n{damaged}")), &[], "is damaged, line 2"),
         (Some(&format!("{good}{cluster}")), &[], "a cluster key does not belong on a node, line 2"),
-        (Some(&too_long), &[], "is longer than 4096 bytes"),
+        (Some(&too_long), &[], "is longer than 2048 bytes"),
     ] {
         let folder = Folder::new();
         if let Some(text) = text {
