@@ -140,8 +140,8 @@ fn sessions_of_the_daemon_move_with_what_is_believed_alone() {
     daemon.wait_stderr_line("does not count: a replay", LIMIT);
     node.said["phase"] = 5.into();
     node.speak();
-    daemon.wait_stderr_line("finished, it says so itself", LIMIT);
-    assert_eq!(status(&host)["state"], "finished");
+    daemon.wait_stderr_line("leaves its crash kernel", LIMIT);
+    assert_eq!(status(&host)["state"], "rebooted");
 }
 
 /// The challenge comes from the port that listens, whoever of several reads it.
