@@ -62,7 +62,8 @@ impl<'a> Identity<'a> {
     #[inline(never)]
     pub fn look(&mut self, boot: u64, now: Millis) {
         self.trouble = self.load(boot).err();
-        self.due = if self.trouble.is_some() { now.plus(AGAIN) } else { Millis::NEVER };
+        let again = self.trouble.is_some() && !self.options.key_file.is_empty();
+        self.due = if again { now.plus(AGAIN) } else { Millis::NEVER };
     }
 
     fn load(&mut self, boot: u64) -> Result<(), Trouble> {

@@ -136,11 +136,13 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         let colon = has(name, b':');
         let wrong: &[u8] = match address {
             Some(_) if !self.options.family.has(colon) => b"is not of the family asked for",
-            None if colon => b"is neither an address nor a name",
+            None if colon || name.len() < given.len() && name.is_empty() => {
+                b"is neither an address nor a name"
+            }
             _ => b"",
         };
         if !wrong.is_empty() {
-            report::node(name, wrong);
+            report::node(given, wrong);
         }
         if !wrong.is_empty() || name.is_empty() {
             return;

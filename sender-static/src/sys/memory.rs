@@ -35,16 +35,19 @@ impl Arguments {
 
     /// `text` with the zero byte behind it, when it is the end of one of the arguments.
     pub fn terminated(&self, text: &[u8]) -> Option<&'static CStr> {
-        for argument in self.clone() {
+        let mut rest = self.clone();
+        loop {
+            // SAFETY: `next` never moves past the null pointer (on_stack).
+            let start = unsafe { *rest.next }.cast::<u8>();
+            let argument = rest.next()?;
             let is_end = argument.as_ptr_range().end == text.as_ptr_range().end;
-            if is_end && text.len() <= argument.len() {
+            if is_end && let Some(before) = argument.len().checked_sub(text.len()) {
                 // SAFETY: a zero byte follows each argument, and none is in it.
-                let whole = unsafe { slice::from_raw_parts(text.as_ptr(), text.len() + 1) };
+                let whole = unsafe { slice::from_raw_parts(start.add(before), text.len() + 1) };
                 // SAFETY: as above.
                 return Some(unsafe { CStr::from_bytes_with_nul_unchecked(whole) });
             }
         }
-        None
     }
 
     /// 16 random bytes that the kernel chose for this process, which costs no system call: `AT_RANDOM`
@@ -237,6 +240,13 @@ mod tests {
         // SAFETY: laid out as the kernel does, and kept until the end of this test.
         let arguments = unsafe { Arguments::on_stack(stack.as_ptr()) };
         assert_eq!(arguments.random(), random);
+        let node = arguments.clone().last().unwrap();
+        assert_eq!(arguments.terminated(node), Some(c"node"));
+        assert_eq!(arguments.terminated(&node[1..]), Some(c"ode"));
+        assert_eq!(arguments.terminated(&node[4..]), Some(c""));
+        for not in [&node[..3], &node[1..3], b"node", b""] {
+            assert_eq!(arguments.terminated(not), None);
+        }
         assert!(arguments.eq([&b"-c1"[..], b"", b"node"]));
         // SAFETY: empty lists are a count of 0 and null pointers.
         let mut arguments = unsafe { Arguments::on_stack([0, 0, 0, 0, 0].as_ptr()) };

@@ -120,7 +120,8 @@ struct Waiting {
     happened: i16,
 }
 
-/// Waits until something can be received from one of the sockets, or until `limit` has passed.
+/// Waits until something can be received from one of the sockets, or until `limit` has passed. `more`
+/// are two of them, or none.
 pub fn wait(some: &[Socket; SERVERS], more: &[Socket], Millis(limit): Millis) {
     const POLLIN: i16 = 1;
     // One of a negative number is passed over.

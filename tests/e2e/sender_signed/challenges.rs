@@ -266,18 +266,18 @@ fn the_last_message_waits_for_its_challenge() {
     let socket = net.udp("127.0.0.1:7410");
     // Nobody challenges.
     let output = folder.sender(&net, &["-c1", "127.1"]).run(LIMIT).expect_success();
-    assert!(output.elapsed > 990 * MS && output.elapsed < 1400 * MS, "{output}");
+    assert!(output.elapsed > 990 * MS && output.elapsed < 2000 * MS, "{output}");
     let _ = Asked::by(&socket, key);
     // Somebody does, late.
     let sender = folder.sender(&net, &["-c1", "127.1"]).spawn();
     let asked = Asked::by(&socket, key);
-    std::thread::sleep(600 * MS);
+    std::thread::sleep(400 * MS);
     asked.ask(&socket, 3);
     let (bytes, _) = next(&socket, LIMIT).expect("an answer");
     assert_eq!(asked.answered(&bytes), Some(3));
     assert!(!Signed::read(&bytes).fields.contains_key(&field::INTERVAL), "nothing comes after it");
     let output = sender.wait_for(LIMIT).expect_success();
-    assert!(output.elapsed < 900 * MS, "it was heard: {output}");
+    assert!(output.elapsed < 950 * MS, "it was heard: {output}");
     // One of two has heard it.
     let other = net.udp("127.0.0.2:7410");
     let sender = folder.sender(&net, &["-c1", "127.1", "127.0.0.2"]).spawn();
@@ -290,6 +290,6 @@ fn the_last_message_waits_for_its_challenge() {
         [&["-c1", "plain:127.1"][..], &["-c1", "-m", "plain", "127.1"], &["-c1", "10.9.9.9"]]
     {
         let output = folder.sender(&net, args).run(LIMIT);
-        assert!(output.elapsed < 500 * MS, "{output}");
+        assert!(output.elapsed < 900 * MS, "{output}");
     }
 }
