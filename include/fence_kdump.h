@@ -50,6 +50,12 @@
 // The message is followed by bytes that are no valid extension.
 #define FENCE_KDUMP_ERROR_TRAILING 20
 
+// The message has a longer extension than any message can have.
+#define FENCE_KDUMP_ERROR_TOO_LONG 21
+
+// The message's extension is malformed.
+#define FENCE_KDUMP_ERROR_EXTENSION 22
+
 // The datagram was refused for a cause that this version of the library has no code for.
 #define FENCE_KDUMP_ERROR_REFUSED 31
 
