@@ -16,8 +16,13 @@
 //! | [`proof`] | what a signed message proves; challenges |
 //! | [`keys`] | the keys of a file, and whose that has to be |
 //! | [`store`] | what must not be forgotten: no message counts twice; [`scribe`]: in another process |
+//! | [`sink`] | where events go |
 //! | [`ctl`] | what administrators do by hand |
+//! | [`web`] | the page, the API and the numbers of the daemon, on a thread of their own |
+//! | [`config`] | the daemon's configuration file |
 //! | [`fleet`] | the nodes of a large fleet, by address and by name; what happens to them |
+//! | [`history`] | what happened, for people and for the next start |
+//! | [`service`] | what a service manager wants to hear, and gives |
 //! | [`custody`] | whose a file is, and what others may do with it |
 //! | [`voice`] | what is said to people |
 //! | [`clock`] | time, by the monotonic clock |
@@ -28,6 +33,7 @@
 pub mod address;
 pub mod agent;
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod ctl;
 pub mod custody;
@@ -35,6 +41,7 @@ pub mod daemon;
 pub mod datagram;
 pub mod dating;
 pub mod fleet;
+pub mod history;
 pub mod keys;
 pub mod line;
 pub mod lookup;
@@ -42,7 +49,10 @@ pub mod nodes;
 pub mod options;
 pub mod proof;
 pub mod scribe;
+pub mod service;
+pub mod sink;
 pub mod socket;
 pub mod store;
 mod sys;
 pub mod voice;
+pub mod web;
