@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::config::{CommandConfig, Stdin};
 use super::fields;
+use super::pace::Pace;
 use super::queue::{Queue, Taken};
 use crate::fleet::event::Event;
 use crate::voice::Weight;
@@ -32,7 +33,10 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How much of what a program wrote is shown: the end of it, in bytes.
 const SHOWN: usize = 1024;
 
-/// How far a program may be chosen past others whose node is busy.
+/// How often a program is tried to be started for one event.
+const ATTEMPTS: u32 = 8;
+
+/// How far an event may be chosen past others whose node is busy.
 const REACH: usize = 256;
 
 /// Runs the program once for each event of `queue`.
@@ -77,14 +81,10 @@ fn settle(taken: Taken, run: Result<(), String>) {
 /// Runs the program for `event`, to its end.
 async fn run(config: &CommandConfig, event: &Event) -> Result<(), String> {
     let program = config.argv.program();
-    let starting = |error: io::Error| format!("'{program}' cannot be started: {error}");
-    let (reader, writer) = io::pipe().map_err(starting)?;
-    let output = pipe::Receiver::from_owned_fd(OwnedFd::from(reader)).map_err(starting)?;
-    let command = command(config, event, writer).map_err(starting)?;
-    // The system has no way to start a program that never blocks: its file may be far away.
-    let start = move || tokio::process::Command::from(command).spawn();
-    let started = tokio::task::spawn_blocking(start).await.map_err(io::Error::other);
-    let mut child = started.and_then(|started| started).map_err(starting)?;
+    let (mut child, output) = match begin(config, event).await {
+        Ok(begun) => begun,
+        Err(error) => return Err(format!("'{program}' cannot be started: {error}")),
+    };
     let mut said = Tail::default();
     let feed = feed(child.stdin.take(), event);
     let listen = said.follow(&output);
@@ -105,6 +105,39 @@ async fn run(config: &CommandConfig, event: &Event) -> Result<(), String> {
         Err(why) => why,
     };
     Err(format!("'{program}': {why}{}", said.shown()))
+}
+
+/// Starts the program, if need be a little later: that the system has no room for it now is no fault of the
+/// event.
+async fn begin(config: &CommandConfig, event: &Event) -> io::Result<(Child, pipe::Receiver)> {
+    let mut pace = Pace::new(Duration::from_millis(200), Duration::from_secs(5));
+    loop {
+        match try_to_begin(config, event).await {
+            Err(error) if is_passing(&error) && pace.failures() < ATTEMPTS => {
+                sleep(pace.pause()).await;
+            }
+            begun => return begun,
+        }
+    }
+}
+
+/// Whether the system lacks descriptors, processes or memory.
+fn is_passing(error: &io::Error) -> bool {
+    use nix::libc::{EAGAIN, EMFILE, ENFILE, ENOMEM};
+    matches!(error.raw_os_error(), Some(EAGAIN | EMFILE | ENFILE | ENOMEM))
+}
+
+async fn try_to_begin(
+    config: &CommandConfig,
+    event: &Event,
+) -> io::Result<(Child, pipe::Receiver)> {
+    let (reader, writer) = io::pipe()?;
+    let output = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
+    let command = command(config, event, writer)?;
+    // The system has no way to start a program that never blocks: its file may be far away.
+    let start = move || tokio::process::Command::from(command).spawn();
+    let child = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
+    Ok((child, output))
 }
 
 fn command(config: &CommandConfig, event: &Event, output: io::PipeWriter) -> io::Result<Command> {

@@ -18,7 +18,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::lookup::Lookups;
 use super::pace::Pace;
@@ -36,6 +36,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What held for so long was good.
+const STEADY: Duration = Duration::from_secs(60);
 
 /// Publishes the events of `queue`.
 pub(super) async fn work(plan: Plan, queue: Arc<Queue>, lookups: Lookups) {
@@ -71,6 +74,7 @@ async fn serve(
     for remark in &link.remarks {
         queue.complain(Weight::Warning, remark);
     }
+    let opened = Instant::now();
     loop {
         if batch.is_empty() {
             let mut nodes = HashSet::new();
@@ -79,7 +83,12 @@ async fn serve(
             let next = queue.take(plan.at_once, 1, fits);
             let next = tokio::select! {
                 next = next => next,
-                why = link.lost() => return Err(why),
+                why = link.lost() => {
+                    if opened.elapsed() >= STEADY {
+                        pace.reset();
+                    }
+                    return Err(why);
+                }
             };
             if next.is_empty() {
                 return Ok(());

@@ -105,6 +105,11 @@ impl Servers {
         assert!(done.success());
     }
 
+    /// Where server `number` listens.
+    pub(crate) fn port(&self, number: usize) -> u16 {
+        self.ports[number].client
+    }
+
     /// The URLs, as the configuration of a sink has them.
     pub(crate) fn urls(&self) -> String {
         let urls = self.ports.iter().map(|ports| format!("'nats://127.0.0.1:{}'", ports.client));

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod login;
+mod proxy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -13,6 +14,7 @@ use cluster::{Servers, Stored, until};
 use fence_kdump_listener::fleet::event::{Event, Kind};
 use fence_kdump_listener::sink::{Counters, SinkConfig, Sinks, token};
 use fence_kdump_tests::{Need, requires};
+use proxy::Proxy;
 use serde::Deserialize;
 
 /// How many nodes the events are of.
@@ -196,6 +198,27 @@ fn a_server_hangs_and_another_is_found() {
     wait_delivered(&sinks, 1000);
     servers.freeze(connected, "-CONT");
     block_on(check(&servers, 1..=1000));
+}
+
+/// The stream has events of which the listener cannot know it; so it sends them again.
+#[test]
+fn acknowledgements_are_lost_and_nothing_is_there_twice() {
+    if !requires(&[Need::Nats]) {
+        return;
+    }
+    let servers = Servers::start(1, "");
+    let proxy = Proxy::to(servers.port(0));
+    let (sinks, _) = listener(&proxy.url(), "timeout = '1s'");
+    tell(&sinks, 1..=100, Duration::ZERO);
+    wait_delivered(&sinks, 100);
+    proxy.mute(true);
+    tell(&sinks, 101..=150, Duration::ZERO);
+    block_on(servers.stored(101));
+    assert_eq!(counters(&sinks).delivered, 100);
+    proxy.mute(false);
+    tell(&sinks, 151..=200, Duration::ZERO);
+    wait_delivered(&sinks, 200);
+    block_on(check(&servers, 1..=200));
 }
 
 /// What does not fit while nobody takes it is counted; the latest are kept, in order.
