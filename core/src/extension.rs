@@ -1,7 +1,7 @@
 //! The fields that follow a message: reading and writing them (PROTOCOL.md §4).
 
+use nom::error::{ErrorKind, ParseError as _};
 use nom::multi::length_data;
-use nom::number::complete::u8 as byte;
 use nom::{IResult, Parser as _};
 
 use crate::auth::{Key, code};
@@ -23,6 +23,12 @@ const _: () = {
 /// The length of MAC's value: the algorithm's number and the code.
 const MAC_LEN: u8 = 33;
 const _: () = assert!(MAC_LEN as usize == 1 + CODE_LEN);
+
+/// One byte. Nom's own parser leaves a way to panic in a library that is compiled for size.
+fn byte(input: &[u8]) -> IResult<&[u8], u8> {
+    let end = || nom::Err::Error(nom::error::Error::from_error_kind(input, ErrorKind::Eof));
+    input.split_first().map(|(&first, rest)| (rest, first)).ok_or_else(end)
+}
 
 /// One field: its type, and as many bytes as the next byte says.
 fn one(input: &[u8]) -> IResult<&[u8], (u8, &[u8])> {
