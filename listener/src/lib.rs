@@ -24,6 +24,7 @@
 //! | [`history`] | what happened, for people and for the next start |
 //! | [`service`] | what a service manager wants to hear, and gives |
 //! | [`custody`] | whose a file is, and what others may do with it |
+//! | [`deputy`] | whom root has put in charge, and how root acts in that user's place |
 //! | [`voice`] | what is said to people |
 //! | [`clock`] | time, by the monotonic clock |
 //!
@@ -40,6 +41,7 @@ pub mod custody;
 pub mod daemon;
 pub mod datagram;
 pub mod dating;
+pub mod deputy;
 pub mod fleet;
 pub mod history;
 pub mod keys;

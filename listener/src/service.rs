@@ -5,7 +5,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Read as _};
 use std::net::UdpSocket;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -16,6 +16,12 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 use nix::time::{ClockId, clock_gettime};
+use zeroize::Zeroizing;
+
+use crate::custody;
+
+/// A secret shows in its first so many bytes that it is one.
+const SECRET: usize = 64 * 1024;
 
 /// The service manager that started this process, if one did.
 #[derive(Debug, Default)]
@@ -144,9 +150,36 @@ pub fn credential(path: &Path) -> PathBuf {
 
 fn credential_in(folder: Option<&OsStr>, path: &Path) -> PathBuf {
     let given = folder.zip(path.file_name()).map(|(folder, name)| Path::new(folder).join(name));
-    // An empty one stands for none: SetCredential= makes it, so that the service starts without the file.
-    let is_there = |given: &PathBuf| given.metadata().is_ok_and(|found| found.len() > 0);
-    given.filter(is_there).unwrap_or_else(|| path.to_owned())
+    given.filter(|given| says_something(given)).unwrap_or_else(|| path.to_owned())
+}
+
+/// Whether there is more in a file than comments. What has nothing else stands for a file that is not there:
+/// `SetCredential=` makes it, so that the service starts all the same.
+fn says_something(path: &Path) -> bool {
+    let text = std::fs::File::open(path).and_then(|file| {
+        let mut text = Zeroizing::new(Vec::with_capacity(SECRET));
+        file.take(u64::try_from(SECRET).unwrap_or(u64::MAX)).read_to_end(&mut text)?;
+        Ok(text)
+    });
+    text.is_ok_and(|text| {
+        let mut lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+        lines.any(|line| !line.is_empty() && !line.starts_with(b"#"))
+    })
+}
+
+/// What others may do with a file of which the service manager made a credential for this process: systemd may
+/// own it itself and let this process read it by an access control list, which shows as the permission of
+/// its group to read (`acl(5)`, "correspondence between ACL entries and file permission bits").
+/// For other files, nothing: [`custody::ANY`].
+#[must_use]
+pub fn forbidden(path: &Path) -> u32 {
+    let folder = env::var_os("CREDENTIALS_DIRECTORY");
+    forbidden_in(folder.as_deref(), path)
+}
+
+fn forbidden_in(folder: Option<&OsStr>, path: &Path) -> u32 {
+    let is_given = folder.is_some_and(|folder| path.parent() == Some(Path::new(folder)));
+    if is_given { custody::ANY & !0o040 } else { custody::ANY }
 }
 
 #[cfg(test)]
@@ -223,9 +256,14 @@ mod tests {
         assert_eq!(credential_in(None, configured), configured);
         assert_eq!(credential_in(given, configured), configured);
         let path = folder.path().join("cluster.key");
-        std::fs::write(&path, "").unwrap();
-        assert_eq!(credential_in(given, configured), configured, "empty");
-        std::fs::write(&path, "key").unwrap();
+        for nothing in ["", "# none", "\n  # none\n\n"] {
+            std::fs::write(&path, nothing).unwrap();
+            assert_eq!(credential_in(given, configured), configured, "{nothing:?}");
+        }
+        std::fs::write(&path, "# keys\nkey").unwrap();
         assert_eq!(credential_in(given, configured), path);
+        assert_eq!(forbidden_in(given, &path), 0o037);
+        assert_eq!(forbidden_in(given, configured), 0o077);
+        assert_eq!(forbidden_in(None, &path), 0o077);
     }
 }

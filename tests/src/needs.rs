@@ -48,6 +48,8 @@ pub enum Need {
     Chromium,
     /// `promtool` and `prometheus`.
     Prometheus,
+    /// `systemd-analyze`, which needs no systemd that runs.
+    Systemd,
     /// `mkfs.ext4`, `mount` with loop devices, and `fsfreeze`.
     Disk,
 }
@@ -72,6 +74,7 @@ impl Need {
             Need::Xmllint => "xmllint",
             Need::Mandoc => "mandoc",
             Need::Cc => "cc",
+            Need::Systemd => "systemd",
             Need::Disk => "disk",
             Need::Python => "python",
             Need::Tshark => "tshark",
@@ -99,6 +102,7 @@ impl Need {
             Need::Xmllint => "install libxml2-utils",
             Need::Mandoc => "install mandoc",
             Need::Cc => "install gcc",
+            Need::Systemd => "install systemd",
             Need::Disk => "install e2fsprogs and util-linux, where loop devices are allowed",
             Need::Python => "install python3",
             Need::Tshark => "install tshark",
@@ -126,6 +130,7 @@ impl Need {
             Need::Xmllint => all(&["xmllint"]),
             Need::Mandoc => all(&["mandoc"]),
             Need::Cc => all(&["cc"]),
+            Need::Systemd => all(&["systemd-analyze"]),
             Need::Disk => {
                 all(&["mkfs.ext4", "mount", "fsfreeze"])
                     && std::path::Path::new("/dev/loop-control").exists()
