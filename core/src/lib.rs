@@ -80,7 +80,7 @@ pub use message::{
 };
 pub use policy::{Disbelief, Policy, Proof};
 pub use replay::Crash;
-pub use session::{Event, Session, State};
+pub use session::{Earlier, Event, Session, State};
 pub use time::Instant;
 pub use tracker::{Counters, NodeId, Outcome, Slot, Tracker};
 pub use verdict::{Doubt, Evidence, Question, Verdict};

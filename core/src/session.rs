@@ -50,6 +50,23 @@ pub enum Event {
     Finished,
 }
 
+/// What was written down of a session: see [`Session::resumed`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earlier {
+    /// When its first message arrived.
+    pub first: Instant,
+    /// When its latest message arrived, as far as is known.
+    pub last: Instant,
+    /// How many messages it had, 1 or more.
+    pub messages: u32,
+    /// How far the latest message was proven.
+    pub proof: Proof,
+    /// What the node said that it does.
+    pub phase: Option<Phase>,
+    /// How far the dump had come.
+    pub progress: Progress,
+}
+
 /// One node's dump.
 ///
 /// Times may be handed in out of order; a session never moves backwards in time.
@@ -123,6 +140,31 @@ impl Session {
             self.deadline = self.deadline.max(deadline);
             event
         }
+    }
+
+    /// One that was heard before this program was started, and goes on: `earlier` is what is known of it,
+    /// and it has finished when nothing is heard by `deadline`. Nobody listened in between, so the silence
+    /// until now means nothing.
+    ///
+    /// It is for showing; a verdict needs a message.
+    #[must_use]
+    pub fn resumed(earlier: &Earlier, deadline: Instant) -> Self {
+        let Earlier { first, last, messages, proof, phase, progress } = *earlier;
+        let messages = messages.max(1);
+        let last = last.max(first);
+        let (state, deadline) = match phase {
+            Some(phase) if phase.is_end() => (State::Finished, last),
+            _ if messages == 1 => (State::Started, deadline),
+            _ => (State::Dumping, deadline),
+        };
+        Self { state, proof, phase, messages, first, last, deadline, progress }
+    }
+
+    /// The same when it is over.
+    #[must_use]
+    pub fn over(earlier: &Earlier) -> Self {
+        let resumed = Self::resumed(earlier, earlier.last);
+        Self { state: State::Finished, ..resumed }
     }
 
     fn count(&mut self, at: Instant) {
@@ -324,6 +366,38 @@ mod tests {
         let mut session = Session::new();
         assert_eq!(session.hear(s(1), &says(Phase::Leaving), SILENCE), Event::Finished);
         assert_eq!(session.state(s(1)), State::Finished, "the only message that came");
+    }
+
+    #[test]
+    fn one_from_before_goes_on_unless_nothing_more_is_heard() {
+        let mut session = Session::new();
+        session.hear(s(10), &says(Phase::Dumping), SILENCE);
+        session.hear(s(20), &says(Phase::Dumping), SILENCE);
+        let earlier = Earlier {
+            first: s(10),
+            last: s(20),
+            messages: 2,
+            proof: Proof::Signed,
+            phase: Some(Phase::Dumping),
+            progress: Progress::default(),
+        };
+        let resumed = Session::resumed(&earlier, s(50));
+        assert_eq!(resumed, session, "as it was");
+        let mut resumed = Session::resumed(&earlier, s(1030));
+        assert_eq!(resumed.state(s(1029)), State::Dumping);
+        assert_eq!(resumed.hear(s(1029), &says(Phase::Dumping), SILENCE), Event::Heard);
+        assert_eq!((resumed.first_heard(), resumed.messages()), (Some(s(10)), 3));
+        let mut resumed = Session::resumed(&earlier, s(1030));
+        assert_eq!(resumed.tick(s(1030)), Some(Event::Finished));
+        let once = Earlier { messages: 0, ..earlier };
+        assert_eq!(Session::resumed(&once, s(50)).state(s(20)), State::Started);
+        let left = Earlier { phase: Some(Phase::Leaving), ..earlier };
+        let mut ended = Session::resumed(&left, s(50));
+        assert_eq!(ended.deadline(), None);
+        assert_eq!(ended.hear(s(30), &says(Phase::Booted), SILENCE), Event::Started);
+        let mut over = Session::over(&earlier);
+        assert_eq!((over.state(s(20)), over.tick(s(99))), (State::Finished, None));
+        assert_eq!(over.hear(s(30), &HELLO, SILENCE), Event::Started);
     }
 
     #[test]

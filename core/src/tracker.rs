@@ -9,7 +9,7 @@ use core::time::Duration;
 use crate::codec::{DecodeError, decode};
 use crate::message::{Message, Report, three_times};
 use crate::policy::{Disbelief, Proof};
-use crate::session::{Event, Session};
+use crate::session::{Earlier, Event, Session};
 use crate::time::Instant;
 use crate::verdict::{Question, Verdict};
 
@@ -262,6 +262,37 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
         }
     }
 
+    /// `node` had a session before this program was started, which goes on unless nothing is heard for
+    /// `silence` from `now` on, or is over if that is `None`. Not if something was heard of it meanwhile.
+    /// Whether it has a session by this now.
+    pub fn resume(
+        &mut self,
+        node: NodeId,
+        earlier: &Earlier,
+        now: Instant,
+        silence: Option<Duration>,
+    ) -> bool {
+        let shortest = self.silence;
+        let enough = |patience: &Patience| {
+            silence.is_some_and(|silence| patience.times(shortest) >= silence)
+        };
+        let patience = Patience::ALL.into_iter().find(enough).unwrap_or(Patience::EightTimes);
+        let Some(link) = Link::to(node) else {
+            return false;
+        };
+        let Some(slot) = self.slot(link).filter(|slot| slot.session.messages() == 0) else {
+            return false;
+        };
+        slot.session = match silence {
+            Some(_) => Session::resumed(earlier, now.saturating_add(patience.times(shortest))),
+            None => Session::over(earlier),
+        };
+        if slot.session.deadline().is_some() {
+            self.append(link, patience);
+        }
+        true
+    }
+
     fn update(&mut self, at: Instant, node: NodeId, report: &Report) -> Option<Event> {
         let patience = Patience::with(report.interval, self.silence);
         let silence = patience.times(self.silence);
@@ -345,7 +376,7 @@ impl Link {
 mod tests {
     use super::*;
     use crate::codec::encode;
-    use crate::message::ByteOrder;
+    use crate::message::{ByteOrder, Progress};
     use crate::session::{SILENCE, State};
 
     fn s(seconds: u64) -> Instant {
@@ -382,6 +413,38 @@ mod tests {
         assert_eq!(tracker.poll_timeout(), None);
         hear(&mut tracker, 101, 1);
         assert_eq!(tracker.poll_timeout(), Some(s(131)));
+    }
+
+    #[test]
+    fn sessions_from_before_go_on() {
+        let mut tracker = Tracker::new([Slot::EMPTY; 4], SILENCE);
+        let earlier = Earlier {
+            first: s(1),
+            last: s(5),
+            messages: 3,
+            proof: Proof::Plain,
+            phase: None,
+            progress: Progress::default(),
+        };
+        hear(&mut tracker, 1000, 2);
+        assert!(tracker.resume(NodeId(0), &earlier, s(1001), Some(SILENCE)));
+        assert!(tracker.resume(NodeId(1), &earlier, s(1001), None));
+        assert!(!tracker.resume(NodeId(2), &earlier, s(1001), Some(SILENCE)), "it was heard");
+        assert!(tracker.resume(NodeId(3), &earlier, s(1001), Some(SILENCE * 2)));
+        assert!(!tracker.resume(NodeId(4), &earlier, s(1001), Some(SILENCE)), "no such node");
+        let state =
+            |tracker: &Tracker<_>, node| tracker.session(NodeId(node)).unwrap().state(s(1002));
+        assert_eq!((state(&tracker, 0), state(&tracker, 1)), (State::Dumping, State::Finished));
+        let question = Question { not_before: s(900), now: s(1002) };
+        assert!(
+            matches!(tracker.verdict(NodeId(0), question), Verdict::NotKnown(_)),
+            "no evidence"
+        );
+        assert_eq!(tracker.poll_timeout(), Some(s(1030)));
+        hear(&mut tracker, 1010, 0);
+        assert_eq!(tracker.session(NodeId(0)).unwrap().first_heard(), Some(s(1)));
+        let ends = std::iter::from_fn(|| tracker.poll(s(9999))).map(|(node, _)| node.0);
+        assert_eq!(ends.collect::<Vec<_>>(), [2, 0, 3]);
     }
 
     #[test]

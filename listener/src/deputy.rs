@@ -31,7 +31,8 @@ pub fn of(dir: &Path) -> Option<(u32, u32)> {
     let found = fs::metadata(&dir).ok()?;
     let is_given = found.is_dir() && found.mode() & custody::WRITE == 0;
     let is_roots = |above: &Path| {
-        fs::metadata(above).is_ok_and(|found| found.uid() == 0 && found.mode() & custody::WRITE == 0)
+        fs::metadata(above)
+            .is_ok_and(|found| found.uid() == 0 && found.mode() & custody::WRITE == 0)
     };
     let is_given = is_given && dir.ancestors().skip(1).all(is_roots);
     is_given.then(|| (found.uid(), found.gid()))
@@ -41,7 +42,9 @@ pub fn of(dir: &Path) -> Option<(u32, u32)> {
 /// could do anything to it anyway, and the user to whom root has given [`RUN_DIR`].
 #[must_use]
 pub fn is_trusted(uid: u32) -> bool {
-    uid == 0 || uid == geteuid().as_raw() || of(Path::new(RUN_DIR)).is_some_and(|(user, _)| user == uid)
+    uid == 0
+        || uid == geteuid().as_raw()
+        || of(Path::new(RUN_DIR)).is_some_and(|(user, _)| user == uid)
 }
 
 /// From now on, this thread (and no other) does with files only what the owner of `dir` may do, if that is not root and
