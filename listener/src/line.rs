@@ -34,6 +34,16 @@ pub enum News {
     Notice(Notice),
     /// Somebody asks for the state of things: [`Line::tell_status`] answers.
     StatusAsked(Id),
+    /// Somebody asks about nodes, and was told what came a moment ago from whomever: who remembers more of
+    /// them tells it with [`Line::tell_heard`].
+    Asked {
+        /// Who.
+        id: Id,
+        /// Where messages of them come from.
+        addresses: Vec<Address>,
+        /// The names in their messages, in any case.
+        names: Vec<String>,
+    },
 }
 
 /// Something about the line itself.
@@ -168,6 +178,13 @@ impl Line {
         }
     }
 
+    /// Answers [`News::Asked`]: one message that is remembered.
+    pub fn tell_heard(&mut self, id: Id, datagram: &Datagram) {
+        if let Place::Holding(holder) = &mut self.place {
+            holder.tell_heard(id, datagram);
+        }
+    }
+
     /// What comes in next. Cancel-safe.
     pub async fn next(&mut self) -> News {
         loop {
@@ -201,7 +218,7 @@ impl Line {
         match ready {
             Ready::News(news) => Some(news),
             Ready::StandIn(News::Datagram(datagram)) => Some(News::Datagram(datagram)),
-            Ready::StandIn(News::Notice(_) | News::StatusAsked(_)) => None,
+            Ready::StandIn(News::Notice(_) | News::StatusAsked(_) | News::Asked { .. }) => None,
             Ready::TryAgain => self.sit_down(),
             Ready::TryStandIn => {
                 self.sit_in();

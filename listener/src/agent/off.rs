@@ -181,6 +181,8 @@ impl Wait<'_> {
                 let program = "fence_kdump".to_owned();
                 self.line.tell_status(id, Status { program, ..Status::default() });
             }
+            // The line remembers as much as this one.
+            News::Asked { .. } => {}
         }
     }
 

@@ -17,7 +17,7 @@ use super::seat;
 use crate::address::Address;
 use crate::clock::{self, Reading};
 use crate::line::{News, Notice};
-use crate::socket::{BATCH, Port, PortError, Queue};
+use crate::socket::{BATCH, Datagram, Port, PortError, Queue};
 use crate::sys::{attempt, watch};
 
 /// How long after a failure the port is tried again.
@@ -152,6 +152,13 @@ impl Holder {
         open.send(to, port, bytes)
     }
 
+    /// Answers a [`News::Asked`].
+    pub fn tell_heard(&mut self, id: Id, datagram: &Datagram) {
+        if let Some(reply) = Reply::heard(datagram) {
+            self.clients.reply(id, &reply);
+        }
+    }
+
     /// Answers a [`News::StatusAsked`].
     pub fn tell_status(&mut self, id: Id, status: Status) {
         let status = Status {
@@ -269,6 +276,9 @@ impl Holder {
                     let found = self.recent.of(&addresses, &names);
                     for reply in found.into_iter().filter_map(Reply::heard) {
                         self.clients.reply(id, &reply);
+                    }
+                    if !(addresses.is_empty() && names.is_empty()) {
+                        self.news.push_back(News::Asked { id, addresses, names });
                     }
                 }
             }

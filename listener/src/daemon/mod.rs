@@ -104,6 +104,7 @@ impl Run<'_> {
         match news {
             News::Datagram(datagram) => self.hear(&datagram),
             News::Notice(notice) => tell_notice(&notice, self.port, self.voice),
+            News::Asked { .. } => {}
             News::StatusAsked(id) => {
                 let status = Status {
                     program: "fence_kdumpd".to_owned(),
