@@ -171,6 +171,21 @@ impl Line {
         }
     }
 
+    /// Whether this one reads the port.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        matches!(&self.place, Place::Holding(holder) if holder.is_listening())
+    }
+
+    /// How many others this one serves.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        match &self.place {
+            Place::Holding(holder) => holder.clients(),
+            Place::Waiting(_) | Place::Between(_) => 0,
+        }
+    }
+
     /// Answers [`News::StatusAsked`].
     pub fn tell_status(&mut self, id: Id, status: Status) {
         if let Place::Holding(holder) = &mut self.place {

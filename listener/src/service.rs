@@ -42,6 +42,12 @@ impl Manager {
         Self { watchdog: watchdog.filter(|_| socket.is_some()), socket }
     }
 
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// The daemon hears now. `status` is one line for people.
     pub fn ready(&self, status: &str) {
         self.say(&format!("READY=1\n{}", status_line(status)));

@@ -48,7 +48,7 @@ pub const MOST_CANDIDATES: u32 = 100_000;
 pub struct Config {
     /// The UDP port, 1 to 65535.
     pub port: u16,
-    /// On which addresses it listens.
+    /// Which addresses of a name count.
     pub family: Family,
     /// Where the daemon keeps what must not be forgotten.
     pub state_dir: PathBuf,

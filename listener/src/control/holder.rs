@@ -159,6 +159,18 @@ impl Holder {
         }
     }
 
+    /// Whether the port is open here.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.port.is_some()
+    }
+
+    /// How many ask.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.asking()
+    }
+
     /// Answers a [`News::StatusAsked`].
     pub fn tell_status(&mut self, id: Id, status: Status) {
         let status = Status {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fence_kdump_core::{Instant, Session};
+use fence_kdump_core::Session;
 
 use crate::address::Address;
 use crate::fleet::event::{Event, Kind, phase_name, proof_name};
+use crate::history::Heard;
 
 /// Gives events their ids: the host's name, when the daemon was started, and a number that grows by one.
 #[derive(Debug)]
@@ -21,6 +22,15 @@ pub(super) struct Happening {
     pub(super) node: Arc<str>,
     pub(super) kind: Kind,
     pub(super) from: Option<Address>,
+}
+
+/// Something that happened, and when the messages of its session came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    /// What.
+    pub event: Arc<Event>,
+    /// Since when, and for how long it may be silent.
+    pub heard: Heard,
 }
 
 impl Chronicle {
@@ -95,9 +105,4 @@ pub(super) fn now_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// How long ago, in milliseconds.
-pub(super) fn ago(then: Instant, now: Instant) -> u64 {
-    u64::try_from(now.saturating_since(then).as_millis()).unwrap_or(u64::MAX)
 }

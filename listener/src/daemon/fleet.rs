@@ -1,49 +1,59 @@
 //! The nodes and what is known of them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fence_kdump_core::{
     Counters, Disbelief, Instant, KeyId, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
     Session, Slot, State, Tracker, session,
 };
 
-use super::chronicle::{Chronicle, Happening, ago};
+use super::chronicle::{Chronicle, Happened, Happening};
 use crate::address::Address;
 use crate::control::packet::NodeStatus;
-use crate::fleet::event::{Event, Kind, phase_name, proof_name};
+use crate::fleet::event::Kind;
 use crate::fleet::registry::Registry;
+use crate::history;
 use crate::proof::{Examiner, Packet};
 use crate::socket::Datagram;
 use crate::store::Hearing;
+use crate::web::{NodeState, NodeView};
 
 /// The nodes and what is known of them.
 #[derive(Debug)]
 pub struct Fleet {
     registry: Registry,
     examiner: Option<Examiner>,
-    tracker: Tracker<Vec<Slot>>,
+    pub(super) tracker: Tracker<Vec<Slot>>,
     /// Only of nodes that were heard.
-    seen: HashMap<NodeId, Seen>,
+    pub(super) seen: HashMap<NodeId, Seen>,
     chronicle: Chronicle,
     sessions: u64,
+    /// How many dumps go on.
+    active: usize,
     candidates: Candidates,
 }
 
 /// What is known of a node besides its session.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     /// Where the latest message that was believed came from.
-    from: Option<Address>,
+    pub(super) from: Option<Address>,
     /// Of the latest one that proved it.
     key_id: Option<KeyId>,
     /// Causes of disbelief that were told since the last message that was believed; *unsigned*, in this
     /// session.
     told: Vec<Disbelief>,
     /// The name of its present or latest dump.
-    dump: Option<Arc<str>>,
+    pub(super) dump: Option<Arc<str>>,
     /// How that ended.
-    end: Option<Kind>,
+    pub(super) end: Option<Kind>,
+    /// Its dump goes on.
+    is_active: bool,
+    /// How soon the node says that it speaks again, in milliseconds.
+    interval: Option<u32>,
 }
 
 /// Sources of messages that are nobody's, in discovery mode: shown, and never believed.
@@ -51,7 +61,12 @@ struct Seen {
 struct Candidates {
     most: usize,
     known: HashMap<Address, Candidate>,
+    /// When those that had fallen silent last made room.
+    cleared: Option<Instant>,
 }
+
+/// A candidate that was silent for so long makes room for another.
+const FORGOTTEN: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
@@ -75,7 +90,7 @@ pub struct Ticket {
 #[derive(Debug)]
 pub enum Told {
     /// Something happened to a node.
-    Event(Event),
+    Event(Happened),
     /// A message does not count: a line for the log.
     Disbelief(String),
 }
@@ -104,6 +119,7 @@ impl Fleet {
             seen: HashMap::new(),
             chronicle: Chronicle::new(),
             sessions: 0,
+            active: 0,
             candidates: Candidates::default(),
         }
     }
@@ -129,6 +145,7 @@ impl Fleet {
         };
         let changed: Vec<_> = changes.changed.iter().copied().filter(is_doubtful).collect();
         for id in changes.removed.into_iter().chain(changes.rekeyed).chain(changed) {
+            self.set_active(id, false);
             self.tracker.forget(id);
             self.seen.remove(&id);
         }
@@ -266,6 +283,7 @@ impl Fleet {
         let seen = self.seen.entry(node).or_default();
         seen.from = Some(*from);
         seen.key_id = key_id.or(seen.key_id);
+        seen.interval = report.interval;
         // A node may well send plain messages beside signed ones.
         seen.told.retain(|cause| *cause == Disbelief::Unsigned);
         let kind = match event {
@@ -276,19 +294,20 @@ impl Fleet {
             E::Finished => Kind::Finished,
             _ => return None,
         };
-        self.happened(node, kind, Some(*from)).map(Told::Event)
+        let happening = Happening { node: self.name(node), kind, from: Some(*from) };
+        self.happened(happening, node).map(Told::Event)
     }
 
-    fn happened(&mut self, node: NodeId, kind: Kind, from: Option<Address>) -> Option<Event> {
-        let name = self.name(node);
+    pub(super) fn happened(&mut self, happening: Happening, node: NodeId) -> Option<Happened> {
+        self.set_active(node, !happening.kind.is_end());
         let session = self.tracker.session(node)?;
         let seen = self.seen.entry(node).or_default();
-        seen.end = kind.is_end().then_some(kind);
-        if kind == Kind::Started {
+        seen.end = happening.kind.is_end().then_some(happening.kind);
+        if happening.kind == Kind::Started {
             self.sessions = self.sessions.saturating_add(1);
         }
-        let happening = Happening { node: name, kind, from };
-        Some(self.chronicle.write(happening, session, &mut seen.dump))
+        let event = self.chronicle.write(happening, session, &mut seen.dump);
+        Some(Happened { event: event.into(), heard: heard(session)? })
     }
 
     /// Told once for each cause, until something is believed again.
@@ -324,7 +343,7 @@ impl Fleet {
     }
 
     /// Time has passed: the next thing that has ended by `now`.
-    pub fn tick(&mut self, now: Instant) -> Option<Event> {
+    pub fn tick(&mut self, now: Instant) -> Option<Happened> {
         loop {
             let (node, _) = self.tracker.poll(now)?;
             if let Some(seen) = self.seen.get_mut(&node) {
@@ -333,8 +352,9 @@ impl Fleet {
             // Who says what it does and then says nothing any more has not said that it is done.
             let said = self.tracker.session(node).and_then(Session::phase);
             let kind = if said.is_some() { Kind::Lost } else { Kind::Finished };
-            if let Some(event) = self.happened(node, kind, None) {
-                return Some(event);
+            let happening = Happening { node: self.name(node), kind, from: None };
+            if let Some(happened) = self.happened(happening, node) {
+                return Some(happened);
             }
         }
     }
@@ -345,47 +365,100 @@ impl Fleet {
         self.tracker.counters()
     }
 
+    pub(super) fn set_active(&mut self, node: NodeId, is_active: bool) {
+        let Some(seen) = self.seen.get_mut(&node) else { return };
+        match (std::mem::replace(&mut seen.is_active, is_active), is_active) {
+            (false, true) => self.active = self.active.saturating_add(1),
+            (true, false) => self.active = self.active.saturating_sub(1),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// How many dumps go on.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.active
+    }
+
     /// How many dumps were heard of.
     #[must_use]
     pub fn sessions(&self) -> u64 {
         self.sessions
     }
 
+    /// What is shown of a node at `now`.
+    #[must_use]
+    pub fn view(&self, id: NodeId, now: Instant) -> Option<NodeView> {
+        let name = self.registry.name(id)?;
+        let unheard = NodeView::unheard(name.into(), self.policy(id));
+        let session = self.tracker.session(id)?;
+        let (Some(first), Some(last)) = (session.first_heard(), session.last_heard()) else {
+            return Some(unheard);
+        };
+        let seen = self.seen.get(&id);
+        let state = match session.state(now) {
+            State::Started => NodeState::Started,
+            State::Dumping => NodeState::Dumping,
+            State::Finished => match seen.and_then(|seen| seen.end) {
+                Some(Kind::Lost) => NodeState::Lost,
+                Some(Kind::Rebooted) => NodeState::Rebooted,
+                _ => NodeState::Finished,
+            },
+            _ => NodeState::Unheard,
+        };
+        let (done, total) = (session.progress().done, session.progress().total);
+        let interval = seen.and_then(|seen| seen.interval);
+        Some(NodeView {
+            state,
+            since: Some(now.saturating_since(first)),
+            last_heard: Some(now.saturating_since(last)),
+            interval: interval.map(|interval| Duration::from_millis(interval.into())),
+            messages: session.messages(),
+            proof: session.proof(),
+            phase: session.phase(),
+            done: (done > 0 || total > 0).then_some(done),
+            total: Some(total).filter(|total| *total > 0),
+            key_id: seen.and_then(|seen| seen.key_id),
+            from: seen.and_then(|seen| seen.from),
+            ..unheard
+        })
+    }
+
+    /// How many places there are to [`Self::show`]: one for each node and each candidate.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        slots(&self.registry).saturating_add(self.candidates.known.len())
+    }
+
+    /// What is shown at `now` of the nodes at `places`, and after them of the candidates.
+    pub fn show(&self, places: Range<usize>, now: Instant) -> impl Iterator<Item = NodeView> {
+        let slots = slots(&self.registry);
+        let id = |place: usize| u32::try_from(place).ok().map(NodeId);
+        let nodes = places.start.min(slots)..places.end.min(slots);
+        let nodes = nodes.filter_map(move |place| self.view(id(place)?, now));
+        let candidates = places.end.saturating_sub(slots)..;
+        let skipped = places.start.saturating_sub(slots);
+        let wanted = candidates.start.saturating_sub(skipped);
+        nodes.chain(self.candidates.show(now).skip(skipped).take(wanted))
+    }
+
     /// The state of a node at `now`.
     #[must_use]
     pub fn node(&self, id: NodeId, now: Instant) -> Option<NodeStatus> {
-        let name = self.registry.name(id)?.to_owned();
-        let session = self.tracker.session(id)?;
-        let seen = self.seen.get(&id);
-        let state = match session.state(now) {
-            State::Unheard => "unheard",
-            State::Started => "started",
-            State::Dumping => "dumping",
-            State::Finished => seen.and_then(|seen| seen.end).map_or("finished", Kind::name),
-            _ => "unknown",
-        };
-        let (done, total) = (session.progress().done, session.progress().total);
-        Some(NodeStatus {
-            name,
-            state: state.to_owned(),
-            since_ms: session.first_heard().map(|at| ago(at, now)),
-            last_heard_ms: session.last_heard().map(|at| ago(at, now)),
-            messages: session.messages(),
-            policy: Some(self.policy(id).to_string()),
-            proof: session.proof().map(proof_name),
-            phase: session.phase().and_then(phase_name),
-            done: (done > 0 || total > 0).then_some(done),
-            total: Some(total).filter(|total| *total > 0),
-            key_id: seen.and_then(|seen| seen.key_id).map(|id| id.to_string()),
-            from: seen.and_then(|seen| seen.from).map(|from| from.to_string()),
-        })
+        self.view(id, now).as_ref().map(NodeStatus::from)
     }
 
     /// The state of all nodes at `now`, and after them the candidates.
     pub fn status(&self, now: Instant) -> impl Iterator<Item = NodeStatus> {
-        let nodes = self.registry.ids().filter_map(move |id| self.node(id, now));
-        nodes.chain(self.candidates.status(now))
+        self.show(0..self.places(), now).map(|view| NodeStatus::from(&view))
     }
+}
+
+/// When the messages of a session came; `None` when there were none.
+pub(super) fn heard(session: &Session) -> Option<history::Heard> {
+    let (first, last) = (session.first_heard()?, session.last_heard()?);
+    let silence = session.deadline().map_or(session::SILENCE, |end| end.saturating_since(last));
+    Some(history::Heard { first, last, silence })
 }
 
 fn slots(registry: &Registry) -> usize {
@@ -395,10 +468,20 @@ fn slots(registry: &Registry) -> usize {
 impl Candidates {
     /// A message that is nobody's.
     fn hear(&mut self, datagram: &Datagram) {
-        let has_room = self.known.len() < self.most;
         let at = datagram.received_at;
-        if datagram.said.is_err() || (!has_room && !self.known.contains_key(&datagram.from)) {
+        if datagram.said.is_err() || self.most == 0 {
             return;
+        }
+        if self.known.len() >= self.most && !self.known.contains_key(&datagram.from) {
+            // Not for each of a flood.
+            let soon = self.cleared.is_some_and(|last| at.saturating_since(last).as_secs() < 1);
+            if !soon {
+                self.cleared = Some(at);
+                self.known.retain(|_, known| at.saturating_since(known.last) < FORGOTTEN);
+            }
+            if self.known.len() >= self.most {
+                return;
+            }
         }
         let new = Candidate { first: at, last: at, messages: 0 };
         let known = self.known.entry(datagram.from).or_insert(new);
@@ -406,20 +489,18 @@ impl Candidates {
         known.messages = known.messages.saturating_add(1);
     }
 
-    fn status(&self, now: Instant) -> impl Iterator<Item = NodeStatus> {
-        self.known.iter().map(move |(from, candidate)| NodeStatus {
-            name: from.to_string(),
-            state: "candidate".to_owned(),
-            since_ms: Some(ago(candidate.first, now)),
-            last_heard_ms: Some(ago(candidate.last, now)),
-            messages: candidate.messages,
-            policy: None,
-            proof: None,
-            phase: None,
-            done: None,
-            total: None,
-            key_id: None,
-            from: Some(from.to_string()),
+    fn show(&self, now: Instant) -> impl Iterator<Item = NodeView> {
+        self.known.iter().map(move |(from, candidate)| {
+            let name = from.to_string();
+            NodeView {
+                state: NodeState::Candidate,
+                since: Some(now.saturating_since(candidate.first)),
+                last_heard: Some(now.saturating_since(candidate.last)),
+                messages: candidate.messages,
+                policy: None,
+                from: Some(*from),
+                ..NodeView::unheard(name.as_str().into(), Policy::Plain)
+            }
         })
     }
 }

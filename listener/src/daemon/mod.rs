@@ -1,101 +1,315 @@
 //! The daemon: holds the port for good, follows every node's dump, and serves the agents.
+//!
+//! | module | its one truth |
+//! |---|---|
+//! | [`options`] | the command line; [`setup`]: what it and the files that it names say, read |
+//! | [`fleet`] | the nodes and what is known of them; `resume`: from one run to the next |
+//! | `chronicle` | what happened, in words and as events |
+//! | `herald` | who is told: people, the history, sinks, the web page |
+//! | `scene` | all of it at a glance |
 
 mod chronicle;
 pub mod fleet;
-pub mod node;
+pub mod follow;
+mod herald;
+pub mod options;
+mod resume;
+mod scene;
+pub mod setup;
 
 use std::future::pending;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fence_kdump_core::{Disbelief, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
-pub use chronicle::told;
+pub use chronicle::{Happened, told};
 pub use fleet::Fleet;
-pub use node::{Follow, registry};
+pub use follow::Follow;
+pub use herald::HeraldError;
+pub use options::Options;
 
 use crate::clock;
+use crate::config::Config;
 use crate::control::packet::Status;
-use crate::fleet::event::{Event, Kind};
 use crate::fleet::registry::LookupId;
 use crate::fleet::resolver::Resolver;
+use crate::history;
 use crate::line::{Line, News, Notice};
 use crate::lookup::Found;
 use crate::nodes::Known;
-use crate::options::Family;
 use crate::proof;
+use crate::service::Manager;
 use crate::socket::Datagram;
 use crate::store::{self, Judged, Notary, StoreError};
 use crate::voice::{Voice, Weight};
 use fleet::{Heard, Ticket, Told};
+use herald::Herald;
+use setup::{Setup, SetupError, Source};
 
-/// What a run of the daemon is told to do.
-#[derive(Debug)]
-pub struct Plan {
-    /// The nodes, and how their messages are verified.
-    pub fleet: Fleet,
-    /// The UDP port.
-    pub port: u16,
-    /// Where it is remembered what was heard, if there are keys to verify it with.
-    pub memory_in: Option<PathBuf>,
-}
+/// How often the service manager is told how it goes.
+const STATUS: Duration = Duration::from_secs(10);
+
+/// The most troubles of one kind that are told.
+const MOST: usize = 10;
 
 /// One run of the daemon.
-struct Run<'a> {
+struct Run {
+    source: Source,
+    /// What it does now; its nodes are in the fleet.
+    config: Config,
     fleet: Fleet,
     line: Line,
-    port: u16,
     resolver: Option<Resolver>,
     notary: Option<Notary<Ticket>>,
-    voice: &'a Voice,
+    herald: Herald,
+    manager: Manager,
+    is_ready: bool,
+    /// Nodes that have to sign, and cannot: the first few.
+    keyless: Vec<String>,
+    /// A configuration that is being read, and whether it has to be read once more.
+    reading: Option<(oneshot::Receiver<Result<Setup, SetupError>>, bool)>,
+    voice: Arc<Voice>,
 }
 
-/// Follows the plan's nodes for good.
-pub async fn follow(plan: Plan, voice: &Voice) {
-    let Plan { fleet, port, memory_in } = plan;
-    let notary = memory_in.and_then(|dir| match Notary::start(&dir) {
-        Ok(notary) => Some(notary),
-        Err(error) => {
-            voice.say(Weight::Error, format!("state_dir: no thread to remember with: {error}"));
-            None
-        }
-    });
-    let resolver = match Resolver::start(Family::Any) {
-        Ok(resolver) => Some(resolver),
-        Err(error) => {
-            voice.say(Weight::Error, format!("names: no thread to look them up with: {error}"));
-            None
-        }
+/// Follows the nodes of `setup`, which was read from `source`, until this process is told to end.
+///
+/// # Errors
+/// When what `setup` asks for cannot be had.
+pub async fn follow(
+    setup: Setup,
+    source: Source,
+    manager: Manager,
+    voice: Arc<Voice>,
+) -> Result<(), HeraldError> {
+    let Setup { mut config, examiner } = setup;
+    let herald = Herald::start(&config, manager.is_there(), Arc::clone(&voice))?;
+    let nodes = std::mem::take(&mut config.nodes);
+    let mut run = Run {
+        source,
+        fleet: Fleet::new(nodes, examiner),
+        line: Line::to_everything(config.port),
+        resolver: None,
+        notary: None,
+        herald,
+        manager,
+        is_ready: false,
+        keyless: Vec::new(),
+        reading: None,
+        config,
+        voice,
     };
-    let line = Line::to_everything(port);
-    let mut run = Run { fleet, line, port, resolver, notary, voice };
+    match Resolver::start(run.config.family) {
+        Ok(resolver) => run.resolver = Some(resolver),
+        Err(error) => {
+            let line = format!("names: no thread to look them up with: {error}");
+            run.voice.say(Weight::Error, line);
+        }
+    }
     run.settle();
     run.run().await;
+    Ok(())
 }
 
-impl Run<'_> {
-    /// The nodes are others than before.
+/// What wakes the daemon up.
+enum Ready {
+    Line(News),
+    Memory(store::News<Ticket>),
+    Name(LookupId, Found),
+    Herald(herald::News),
+    Read(Result<Setup, SetupError>),
+    Reload,
+    End,
+    Alive,
+    Tick,
+}
+
+impl Run {
+    /// The nodes or their keys are others than before.
     fn settle(&mut self) {
+        let most = self.config.discovery.and_then(|most| usize::try_from(most).ok());
+        self.fleet.discover(most.unwrap_or(0));
         if let Some(resolver) = &mut self.resolver {
             resolver.look_up(self.fleet.registry().to_look_up());
         }
-        for name in self.fleet.without_key() {
+        self.keyless = self.fleet.without_key().take(MOST).map(str::to_owned).collect();
+        for name in &self.keyless {
             let line = format!("{name} is never believed: there is no key for that very name");
+            self.voice.say_once(Weight::Warning, line);
+        }
+        if self.keyless.len() >= MOST {
+            self.voice.say_once(Weight::Warning, "there may be more such nodes".to_owned());
+        }
+        if self.fleet.registry().is_empty() && self.config.discovery.is_none() {
+            let line = "no node is configured: nothing that is heard will count";
             self.voice.say(Weight::Warning, line);
+        }
+        if self.config.key_file.is_some() && self.notary.is_none() {
+            match Notary::start(&self.config.state_dir) {
+                Ok(notary) => self.notary = Some(notary),
+                Err(error) => {
+                    let line = format!("state_dir: no thread to remember with: {error}");
+                    self.voice.say(Weight::Error, line);
+                }
+            }
         }
     }
 
     async fn run(mut self) {
+        let mut hang_up = self.signal(SignalKind::hangup());
+        let mut terminate = self.signal(SignalKind::terminate());
+        let mut interrupt = self.signal(SignalKind::interrupt());
+        let mut alive = tokio::time::interval(self.manager.alive_every().unwrap_or(STATUS));
         loop {
-            while let Some(event) = self.fleet.tick(clock::now()) {
-                self.tell(event);
+            while let Some(happened) = self.fleet.tick(clock::now()) {
+                self.herald.tell(happened);
             }
             let next_end = self.fleet.next_end();
-            tokio::select! {
-                news = self.line.next() => self.heed(news),
-                news = next_judged(&mut self.notary) => self.heed_notary(news),
-                found = next_found(&mut self.resolver) => self.learn(found),
-                () = sleep_until(next_end) => {}
+            let ready = tokio::select! {
+                news = self.line.next() => Ready::Line(news),
+                news = next_judged(&mut self.notary) => Ready::Memory(news),
+                (lookup, found) = next_found(&mut self.resolver) => Ready::Name(lookup, found),
+                news = self.herald.next() => Ready::Herald(news),
+                setup = next_setup(&mut self.reading) => Ready::Read(setup),
+                () = received(&mut hang_up) => Ready::Reload,
+                () = received(&mut terminate) => Ready::End,
+                () = received(&mut interrupt) => Ready::End,
+                _ = alive.tick() => Ready::Alive,
+                () = sleep_until(next_end) => Ready::Tick,
+            };
+            match ready {
+                Ready::Line(news) => self.heed(news),
+                Ready::Memory(news) => self.heed_notary(news),
+                Ready::Name(lookup, found) => self.learn((lookup, found)),
+                Ready::Herald(herald::News::Wanted) => self.show(),
+                Ready::Herald(herald::News::History(news)) => self.heed_history(news),
+                Ready::Read(setup) => self.take_over(setup),
+                Ready::Reload => self.reload(),
+                Ready::End => break,
+                Ready::Alive => {
+                    self.manager.alive();
+                    self.manager.status(&self.status_line());
+                }
+                Ready::Tick => {}
+            }
+        }
+        self.end().await;
+    }
+
+    fn signal(&self, kind: SignalKind) -> Option<Signal> {
+        let say = |error| {
+            let line = format!("signal {}: {error}", kind.as_raw_value());
+            self.voice.say(Weight::Error, line);
+        };
+        signal(kind).map_err(say).ok()
+    }
+
+    /// The port goes to whoever waits for a node; all that is known is written down.
+    async fn end(mut self) {
+        self.manager.stopping();
+        self.voice.say(Weight::Info, "told to end");
+        self.line.leave();
+        let Self { fleet, mut herald, line, voice, .. } = self;
+        drop(line);
+        for (session, heard) in fleet.ongoing(clock::now()) {
+            herald.keep(session, heard);
+        }
+        herald.finish().await;
+        voice.finish();
+    }
+
+    /// Reads the configuration anew, aside.
+    fn reload(&mut self) {
+        if let Some((_, again)) = &mut self.reading {
+            *again = true;
+            return;
+        }
+        self.manager.reloading();
+        match self.source.read_aside() {
+            Ok(reading) => self.reading = Some((reading, false)),
+            Err(error) => self.take_over(Err(error)),
+        }
+    }
+
+    /// A configuration was read: it is the present one from now on, if it is right.
+    fn take_over(&mut self, setup: Result<Setup, SetupError>) {
+        let again = self.reading.take().is_some_and(|(_, again)| again);
+        match setup {
+            Ok(Setup { mut config, examiner }) => {
+                let fixed = [
+                    ("port", config.port == self.config.port),
+                    ("state_dir", config.state_dir == self.config.state_dir),
+                    ("history", config.history == self.config.history),
+                    ("family", config.family == self.config.family),
+                ];
+                for (what, _) in fixed.iter().filter(|(_, is_same)| !is_same) {
+                    let line = format!("{what}: changed with the next start of fence_kdumpd");
+                    self.voice.say(Weight::Warning, line);
+                }
+                self.fleet.reload(std::mem::take(&mut config.nodes), examiner);
+                self.herald.reload(&config);
+                let Config { port, state_dir, history, family, .. } = &self.config;
+                let (port, state_dir) = (*port, state_dir.clone());
+                let (history, family) = (*history, *family);
+                self.config = Config { port, state_dir, history, family, ..config };
+                self.settle();
+                self.voice.say(Weight::Info, format!("reloaded: {}", self.status_line()));
+            }
+            Err(error) => {
+                self.voice.say(Weight::Error, format!("{error}; all stays as it was"));
+            }
+        }
+        self.manager.ready(&self.status_line());
+        if again {
+            self.reload();
+        }
+    }
+
+    /// For people, in a line.
+    fn status_line(&self) -> String {
+        let nodes = self.fleet.registry().len();
+        let dumps = self.fleet.active();
+        let port = self.config.port;
+        let reads = if self.line.is_listening() { "listening" } else { "NOT listening" };
+        format!("{reads} on UDP port {port} for {nodes} nodes, {dumps} in their crash kernels")
+    }
+
+    /// Shows the next part of the fleet to who looks at the web page.
+    fn show(&mut self) {
+        let keyless = self.keyless.iter().map(|name| format!("{name} has no key"));
+        let mut summary = scene::summary(&self.fleet, &self.line, &self.herald, self.config.port);
+        summary.troubles.extend(keyless);
+        let scene = scene::Scene { fleet: &self.fleet, now: clock::now(), summary };
+        self.herald.show(&scene);
+    }
+
+    fn heed_history(&mut self, news: history::News) {
+        match news {
+            history::News::Known(known) => {
+                for known in known {
+                    if let Some(happened) = self.fleet.resume(known, clock::now()) {
+                        self.herald.tell(happened);
+                    }
+                }
+            }
+            history::News::Opened { is_new: true } => {
+                self.voice.say(Weight::Info, "history: begun anew");
+            }
+            history::News::Opened { is_new: false } => {}
+            history::News::Trouble(error) => {
+                self.voice.say(Weight::Error, format!("history: {error}"));
+            }
+            history::News::Again { lost, is_incomplete } => {
+                let line = format!("history: written again; {lost} events are missing in it");
+                self.voice.say(Weight::Warning, line);
+                if is_incomplete {
+                    for (session, heard) in self.fleet.ongoing(clock::now()) {
+                        self.herald.keep(session, heard);
+                    }
+                    self.herald.settle();
+                }
             }
         }
     }
@@ -103,7 +317,12 @@ impl Run<'_> {
     fn heed(&mut self, news: News) {
         match news {
             News::Datagram(datagram) => self.hear(&datagram),
-            News::Notice(notice) => tell_notice(&notice, self.port, self.voice),
+            News::Notice(notice) => {
+                tell_notice(&notice, self.config.port, &self.voice);
+                if !std::mem::replace(&mut self.is_ready, true) {
+                    self.manager.ready(&self.status_line());
+                }
+            }
             News::Asked { .. } => {}
             News::StatusAsked(id) => {
                 let status = Status {
@@ -147,7 +366,7 @@ impl Run<'_> {
             self.fleet.hear(datagram, clock::now(), proof::random);
         match told {
             Some(told) => self.tell_of_datagram(told),
-            None => tell_details(datagram, self.voice),
+            None => tell_details(datagram, &self.voice),
         }
         if let Some(challenge) = challenge
             && let Err(error) = self.line.send(datagram.from, datagram.port, &challenge)
@@ -171,20 +390,9 @@ impl Run<'_> {
 
     fn tell_of_datagram(&mut self, told: Told) {
         match told {
-            Told::Event(event) => self.tell(event),
+            Told::Event(happened) => self.herald.tell(happened),
             Told::Disbelief(line) => self.voice.say(Weight::Info, line),
         }
-    }
-
-    /// Something happened to a node.
-    fn tell(&mut self, event: Event) {
-        let weight = match event.kind {
-            Kind::Lost => Weight::Warning,
-            _ => Weight::Info,
-        };
-        self.voice.say(weight, chronicle::told(&event));
-        let event = Arc::new(event);
-        drop(event);
     }
 
     fn heed_notary(&mut self, news: store::News<Ticket>) {
@@ -222,6 +430,31 @@ impl Run<'_> {
 async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep(at.saturating_since(clock::now())).await,
+        None => pending().await,
+    }
+}
+
+/// Waits for a configuration that is being read; never comes back when none is. Cancel-safe.
+async fn next_setup(
+    reading: &mut Option<(oneshot::Receiver<Result<Setup, SetupError>>, bool)>,
+) -> Result<Setup, SetupError> {
+    match reading {
+        Some((setup, _)) => {
+            let gone = || SetupError::Thread(std::io::Error::other("it ended"));
+            setup.await.unwrap_or_else(|_| Err(gone()))
+        }
+        None => pending().await,
+    }
+}
+
+/// Waits for a signal; never comes back when it cannot be received. Cancel-safe.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            if signal.recv().await.is_none() {
+                pending().await
+            }
+        }
         None => pending().await,
     }
 }

@@ -7,6 +7,7 @@ use fence_kdump_core::{DecodeError, Disbelief, KeyId, Phase, Policy, Proof, trac
 
 use crate::address::Address;
 use crate::control::packet::NodeStatus;
+use crate::fleet::event::{phase_name, proof_name};
 
 /// What is shown of one node. Small, since there may be 100,000 of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,28 @@ impl NodeView {
             total: None,
             key_id: None,
             from: None,
+        }
+    }
+}
+
+impl From<&NodeView> for NodeStatus {
+    fn from(view: &NodeView) -> Self {
+        let since = |time: Option<Duration>| {
+            time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        };
+        Self {
+            name: view.name.to_string(),
+            state: view.state.name().to_owned(),
+            since_ms: since(view.since),
+            last_heard_ms: since(view.last_heard),
+            messages: view.messages,
+            policy: view.policy.map(|policy| policy.to_string()),
+            proof: view.proof.map(proof_name),
+            phase: view.phase.and_then(phase_name),
+            done: view.done,
+            total: view.total,
+            key_id: view.key_id.map(|id| id.to_string()),
+            from: view.from.map(|from| from.to_string()),
         }
     }
 }

@@ -17,8 +17,8 @@ fn message(from: &str, second: u64) -> Datagram {
 
 fn registry(nodes: &[&str], policy: Policy) -> Result<Registry, String> {
     let nodes: Result<Vec<Follow>, _> = nodes.iter().map(|text| text.parse()).collect();
-    let nodes = nodes.map_err(|error: super::super::node::NotOfForm| error.to_string())?;
-    super::super::registry(&nodes, policy).map_err(|error| error.to_string())
+    let nodes = nodes.map_err(|error: super::super::follow::NotOfForm| error.to_string())?;
+    super::super::follow::registry(&nodes, policy).map_err(|error| error.to_string())
 }
 
 fn fleet(nodes: &[&str]) -> Fleet {
@@ -32,7 +32,7 @@ fn fleet_with((policy, examiner): (Policy, Option<Examiner>), nodes: &[&str]) ->
 /// As a line for people.
 fn line(told: Option<Told>) -> Option<String> {
     told.map(|told| match told {
-        Told::Event(event) => crate::daemon::told(&event),
+        Told::Event(happened) => crate::daemon::told(&happened.event),
         Told::Disbelief(line) => line,
     })
 }
@@ -59,7 +59,10 @@ fn a_dump_is_told_from_start_to_end() {
     assert_eq!((b.state.as_str(), b.last_heard_ms), ("unheard", None));
     let later = Instant::from_nanos(60_000_000_000);
     assert_eq!(fleet.tick(now), None);
-    assert_eq!(crate::daemon::told(&fleet.tick(later).unwrap()), "a: finished, as silent as it is");
+    assert_eq!(
+        crate::daemon::told(&fleet.tick(later).unwrap().event),
+        "a: finished, as silent as it is"
+    );
     assert_eq!(status(&fleet, 61)[0].state, "finished");
     assert_eq!(fleet.tick(later), None);
 }
@@ -174,14 +177,14 @@ fn who_says_what_it_does_is_lost_when_it_falls_silent() {
     let mut fleet = fleet_with((Policy::Signed, Some(examiner())), &["n1=10.0.0.1"]);
     let phase = Some(Phase::Dumping);
     assert!(judge(&mut fleet, &Specimen { phase, ..Specimen::of("n1", 1) }, 10, Ok(())).is_some());
-    let event = fleet.tick(s(40)).unwrap();
+    let event = fleet.tick(s(40)).unwrap().event;
     assert_eq!((event.kind, event.messages), (Kind::Lost, 1));
     assert_eq!(status(&fleet, 41)[0].state, "lost");
     let end = Specimen { phase: Some(Phase::Leaving), ..Specimen::of("n1", 2) };
     let datagram = end.arrived("10.0.0.1", s(50));
     let (_, ticket) = fleet.hear(&datagram, s(50), || None).hearing.unwrap();
     let Some(Told::Event(event)) = fleet.judged(&ticket, Ok(())) else { panic!("no event") };
-    assert_eq!(event.kind, Kind::Rebooted);
+    assert_eq!(event.event.kind, Kind::Rebooted);
 }
 
 /// All events of a dump have the name of its first one.
@@ -190,9 +193,9 @@ fn events_of_one_dump_belong_together() {
     let mut fleet = fleet(&["a=10.0.0.1"]);
     let mut events = Vec::new();
     for second in [10, 20, 90] {
-        events.extend(fleet.tick(s(second)));
+        events.extend(fleet.tick(s(second)).map(|happened| happened.event));
         match fleet.hear(&message("10.0.0.1", second), s(second), || None).told {
-            Some(Told::Event(event)) => events.push(event),
+            Some(Told::Event(happened)) => events.push(happened.event),
             told => panic!("{told:?}"),
         }
     }
@@ -234,4 +237,72 @@ fn candidates_are_shown_and_are_no_nodes() {
     let found = nodes.iter().filter(|node| node.state == "candidate");
     assert_eq!(found.map(|node| node.messages).sum::<u32>(), 3, "{nodes:?}");
     assert_eq!(fleet.sessions(), 0);
+}
+
+#[test]
+fn candidates_that_fell_silent_make_room() {
+    let mut fleet = fleet(&["a=10.0.0.1"]);
+    fleet.discover(2);
+    let mut hear = |host: u32, second| {
+        let _ = fleet.hear(&message(&format!("10.0.0.{host}"), second), s(second), || None);
+        let mut known: Vec<_> =
+            status(&fleet, second).into_iter().skip(1).map(|it| it.name).collect();
+        known.sort();
+        known
+    };
+    hear(7, 10);
+    hear(8, 200);
+    assert_eq!(hear(9, 300), ["10.0.0.7", "10.0.0.8"], "there is no room");
+    assert_eq!(hear(9, 311), ["10.0.0.8", "10.0.0.9"]);
+}
+
+/// As the history has it.
+fn known(fleet: &Fleet, second: u64) -> Vec<crate::history::Known> {
+    let all = fleet.ongoing(s(second));
+    let known = |(session, heard)| crate::history::Known { session, heard: Some(heard) };
+    all.map(known).collect()
+}
+
+#[test]
+fn sessions_go_on_after_a_restart() {
+    let nodes = ["a=10.0.0.1", "b=10.0.0.2", "c=10.0.0.3"];
+    let mut before = fleet(&nodes);
+    for (from, second) in [("10.0.0.1", 10), ("10.0.0.1", 20), ("10.0.0.2", 25)] {
+        let _ = before.hear(&message(from, second), s(second), || None);
+    }
+    assert_eq!(before.active(), 2);
+    let mut after = fleet(&nodes);
+    let _ = after.hear(&message("10.0.0.2", 99), s(99), || None);
+    for known in known(&before, 30) {
+        assert_eq!(after.resume(known, s(100)), None);
+    }
+    assert_eq!(after.active(), 2);
+    let states: Vec<_> =
+        status(&after, 101).into_iter().map(|it| (it.state, it.messages)).collect();
+    let expected = [("dumping", 2), ("started", 1), ("unheard", 0)];
+    assert!(states.iter().map(|(state, messages)| (state.as_str(), *messages)).eq(expected));
+    let told = after.hear(&message("10.0.0.1", 110), s(110), || None).told;
+    assert!(told.is_none(), "it goes on: {told:?}");
+    let [_, second] = std::array::from_fn(|_| after.tick(s(999)).unwrap());
+    assert_eq!((&*second.event.node, second.event.kind), ("a", Kind::Finished));
+    assert!(known(&before, 30).iter().any(|known| known.session.id == second.event.session));
+    assert_eq!(after.active(), 0);
+}
+
+/// Nobody can tell how long ago it was.
+#[test]
+fn a_session_from_before_the_host_was_started_is_lost() {
+    let mut before = fleet(&["a=10.0.0.1"]);
+    let _ = before.hear(&message("10.0.0.1", 10), s(10), || None);
+    let [known] = known(&before, 11).try_into().unwrap();
+    let mut after = fleet(&["a=10.0.0.1"]);
+    let unknown = crate::history::Known { heard: None, ..known.clone() };
+    let told = after.resume(unknown.clone(), s(5)).unwrap().event;
+    assert_eq!((told.kind, &told.session), (Kind::Lost, &known.session.id));
+    assert_eq!((after.active(), after.tick(s(9999))), (0, None));
+    assert_eq!(after.resume(unknown, s(6)), None, "once");
+    let told = line(after.hear(&message("10.0.0.1", 7), s(7), || None).told);
+    assert!(told.unwrap().contains("started"));
+    let mut later = fleet(&["b=10.0.0.1"]);
+    assert_eq!(later.resume(known, s(12)), None, "no such node any more");
 }
