@@ -12,7 +12,7 @@ use tokio::time::{Instant as Timer, sleep_until};
 use crate::address::Address;
 use crate::control::clients::Id;
 use crate::control::holder::{Holder, Inherited};
-use crate::control::packet::Status;
+use crate::control::packet::{Inquiry, Status};
 use crate::control::seat::{self, Peer, Seat};
 use crate::control::waiter::{Told, Waiter};
 use crate::control::{name, stand_in_name};
@@ -33,7 +33,7 @@ pub enum News {
     /// Something about the line itself.
     Notice(Notice),
     /// Somebody asks for the state of things: [`Line::tell_status`] answers.
-    StatusAsked(Id),
+    StatusAsked(Id, Inquiry),
     /// Somebody asks about nodes, and was told what came a moment ago from whomever: who remembers more of
     /// them tells it with [`Line::tell_heard`].
     Asked {
@@ -233,7 +233,7 @@ impl Line {
         match ready {
             Ready::News(news) => Some(news),
             Ready::StandIn(News::Datagram(datagram)) => Some(News::Datagram(datagram)),
-            Ready::StandIn(News::Notice(_) | News::StatusAsked(_) | News::Asked { .. }) => None,
+            Ready::StandIn(News::Notice(_) | News::StatusAsked(..) | News::Asked { .. }) => None,
             Ready::TryAgain => self.sit_down(),
             Ready::TryStandIn => {
                 self.sit_in();

@@ -177,7 +177,7 @@ impl Wait<'_> {
         match news {
             News::Datagram(datagram) => self.hear(&datagram),
             News::Notice(notice) => self.heed_notice(notice),
-            News::StatusAsked(id) => {
+            News::StatusAsked(id, _) => {
                 let program = "fence_kdump".to_owned();
                 self.line.tell_status(id, Status { program, ..Status::default() });
             }

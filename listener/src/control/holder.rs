@@ -317,7 +317,9 @@ impl Holder {
                 let served = self.clients.len();
                 self.clients.reply(id, &Reply::Pong { served });
             }
-            Said::Request(Request::Status {}, _) => self.news.push_back(News::StatusAsked(id)),
+            Said::Request(Request::Status(inquiry), _) => {
+                self.news.push_back(News::StatusAsked(id, inquiry));
+            }
             Said::Request(Request::Offer { .. } | Request::Unknown, _) => {}
         }
     }

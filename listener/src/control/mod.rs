@@ -25,6 +25,7 @@ pub mod packet;
 pub mod query;
 pub mod recent;
 pub mod seat;
+pub mod status;
 pub mod waiter;
 
 /// The name of the socket that the holder of `port` listens on, without the leading zero byte.

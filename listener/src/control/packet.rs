@@ -6,6 +6,7 @@
 use fence_kdump_core::DecodeError;
 use serde::{Deserialize, Serialize};
 
+pub use super::status::{Inquiry, NodeStatus, Setup, Status};
 use crate::address::Address;
 use crate::socket::{Datagram, Words};
 
@@ -72,7 +73,7 @@ pub enum Request {
         served: usize,
     },
     /// To be told what is known; answered with [`Reply::Status`].
-    Status {},
+    Status(Inquiry),
     /// Something newer.
     #[serde(other)]
     Unknown,
@@ -142,60 +143,6 @@ fn largest() -> i64 {
 
 fn is_zero(port: &u16) -> bool {
     *port == 0
-}
-
-/// What the holder of a port knows.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Status {
-    /// The program that holds the port.
-    pub program: String,
-    /// Its process.
-    pub pid: u32,
-    /// The UDP port.
-    pub port: u16,
-    /// Whether it has the UDP port.
-    pub listening: bool,
-    /// How many others it serves.
-    pub clients: usize,
-    /// The nodes that it knows by name; an agent knows none.
-    pub nodes: Vec<NodeStatus>,
-}
-
-/// What is known of one node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeStatus {
-    /// Its name.
-    pub name: String,
-    /// `unheard`, `started`, `dumping` or `finished`.
-    pub state: String,
-    /// How long ago its first message of this dump came, in milliseconds.
-    pub since_ms: Option<u64>,
-    /// How long ago its latest message came, in milliseconds.
-    pub last_heard_ms: Option<u64>,
-    /// Messages of this dump that were believed.
-    pub messages: u32,
-    /// What its messages have to prove: `plain`, `signed` or `live`.
-    #[serde(default)]
-    pub policy: Option<String>,
-    /// What the latest believed message proved: `plain`, `signed` or `live`.
-    #[serde(default)]
-    pub proof: Option<String>,
-    /// What the node says that it does: `booted`, `dumping`, `finished`, `failed` or `leaving`.
-    #[serde(default)]
-    pub phase: Option<String>,
-    /// How much of the dump is done, in bytes, if the node says so.
-    #[serde(default)]
-    pub done: Option<u64>,
-    /// How much there is to dump, in bytes, if the node knows and says so.
-    #[serde(default)]
-    pub total: Option<u64>,
-    /// The id of the cluster key from which the key of the latest signed message comes, in
-    /// hexadecimal.
-    #[serde(default)]
-    pub key_id: Option<String>,
-    /// The address that the latest believed message came from.
-    #[serde(default)]
-    pub from: Option<String>,
 }
 
 impl Reply {
@@ -284,13 +231,34 @@ mod tests {
         assert_eq!(serde_json::from_str::<Request>(hello).unwrap(), Request::Hello {});
     }
 
+    /// An older program asks for everything, and answers everything.
+    #[test]
+    fn pages_are_asked_for() {
+        let older = r#"{"type":"status"}"#;
+        let everything = Request::Status(Inquiry::default());
+        assert_eq!(serde_json::from_str::<Request>(older).unwrap(), everything);
+        assert_eq!(write(&everything), older.as_bytes());
+        let text = r#"{"type":"status","node":"n1","after":"n7","heard":true,"setup":true}"#;
+        let (node, after) = (Some("n1".to_owned()), Some("n7".to_owned()));
+        let all = Request::Status(Inquiry { node, after, heard: true, setup: true });
+        assert_eq!(serde_json::from_str::<Request>(text).unwrap(), all);
+        assert_eq!(write(&all), text.as_bytes());
+        let older = r#"{"type":"status","program":"p","pid":1,"port":2,"listening":true,"clients":3,"nodes":[]}"#;
+        let program = "p".to_owned();
+        let status =
+            Status { program, pid: 1, port: 2, listening: true, clients: 3, ..Status::default() };
+        let status = Reply::Status(status);
+        assert_eq!(serde_json::from_str::<Reply>(older).unwrap(), status);
+        assert_eq!(write(&status), older.as_bytes());
+    }
+
     /// An older daemon says less of a node.
     #[test]
     fn a_node_of_an_older_daemon() {
         let text =
             r#"{"name":"n1","state":"unheard","since_ms":null,"last_heard_ms":null,"messages":0}"#;
         let node: NodeStatus = serde_json::from_str(text).unwrap();
-        assert_eq!((node.policy, node.key_id), (None, None));
+        assert_eq!((node.policy, node.key_id, node.interval_ms), (None, None, None));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::Failure;
-use crate::control::packet::Status;
-use crate::control::query;
+use crate::control::packet::{Inquiry, Status};
+use crate::control::query::Counter;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn run(port: u16, json: bool) -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Io("cannot wait for an answer", error))?;
-    let status = runtime.block_on(query::status(port, PATIENCE))?;
+    let status = runtime
+        .block_on(async { Counter::visit(port, PATIENCE).await?.all(&Inquiry::default()).await })?;
     if json { Ok(serde_json::to_string(&status)?) } else { Ok(table(&status)) }
 }
 

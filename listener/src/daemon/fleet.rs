@@ -1,5 +1,7 @@
 //! The nodes and what is known of them.
 
+pub mod page;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;

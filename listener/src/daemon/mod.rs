@@ -45,6 +45,7 @@ use crate::service::Manager;
 use crate::socket::Datagram;
 use crate::store::{self, Judged, Notary, StoreError};
 use crate::voice::{Voice, Weight};
+use fleet::page::Pages;
 use fleet::{Heard, Ticket, Told};
 use herald::Herald;
 use setup::{Setup, SetupError, Source};
@@ -69,6 +70,7 @@ struct Run {
     is_ready: bool,
     /// Nodes that have to sign, and cannot: the first few.
     keyless: Vec<String>,
+    pages: Pages,
     /// A configuration that is being read, and whether it has to be read once more.
     reading: Option<(oneshot::Receiver<Result<Setup, SetupError>>, bool)>,
     voice: Arc<Voice>,
@@ -97,6 +99,7 @@ pub async fn follow(
         manager,
         is_ready: false,
         keyless: Vec::new(),
+        pages: Pages::default(),
         reading: None,
         config,
         voice,
@@ -324,12 +327,9 @@ impl Run {
                 }
             }
             News::Asked { .. } => {}
-            News::StatusAsked(id) => {
-                let status = Status {
-                    program: "fence_kdumpd".to_owned(),
-                    nodes: self.fleet.status(clock::now()).collect(),
-                    ..Status::default()
-                };
+            News::StatusAsked(id, inquiry) => {
+                let page = self.pages.page(&self.fleet, &inquiry, clock::now());
+                let status = Status { program: "fence_kdumpd".to_owned(), ..page };
                 self.line.tell_status(id, status);
             }
         }

@@ -80,6 +80,8 @@ impl From<&NodeView> for NodeStatus {
             total: view.total,
             key_id: view.key_id.map(|id| id.to_string()),
             from: view.from.map(|from| from.to_string()),
+            interval_ms: since(view.interval),
+            setup: None,
         }
     }
 }
@@ -96,7 +98,7 @@ impl From<&NodeStatus> for NodeView {
             state: NodeState::named(&status.state).unwrap_or(NodeState::Unheard),
             since: status.since_ms.map(Duration::from_millis),
             last_heard: status.last_heard_ms.map(Duration::from_millis),
-            interval: None,
+            interval: status.interval_ms.map(Duration::from_millis),
             messages: status.messages,
             policy: status.policy.as_deref().and_then(|policy| policy.parse().ok()),
             proof: proof.and_then(|place| proofs.get(place).copied()),
