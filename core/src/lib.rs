@@ -83,5 +83,5 @@ pub use replay::Crash;
 pub use session::{Earlier, Event, Session, State};
 pub use time::Instant;
 pub use tracker::{Counters, NodeId, Outcome, Slot, Tracker};
-pub use verdict::{Doubt, Evidence, Question, Verdict};
+pub use verdict::{Doubt, Evidence, MAX_AGE, Question, Verdict, max_age};
 pub use wire::PORT;

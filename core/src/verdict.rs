@@ -3,17 +3,55 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::message::{Message, Phase};
 use crate::session::{Session, State};
 use crate::time::Instant;
+
+/// No message from before the question was asked is older than this and evidence all the same: the
+/// interval at which senders speak by default. The node may have rebooted since.
+pub const MAX_AGE: Duration = Duration::from_secs(10);
+
+/// How much longer than its interval a node may take to speak again.
+const LATE: Duration = Duration::from_secs(1);
+
+/// How old `message` may be when the question about its node came only after it (PROTOCOL.md §12.1): never
+/// more than [`MAX_AGE`], and less when it says itself that another one was due by then. When it says
+/// that the dump is over, it is worth nothing.
+///
+/// What is not proven is heeded, too, since it can only make this shorter.
+#[must_use]
+pub fn max_age(message: &Message<'_>) -> Duration {
+    let Some(said) = &message.extension else {
+        return MAX_AGE;
+    };
+    match (said.phase, said.interval) {
+        (Some(phase), _) if Phase::is_end(phase) => Duration::ZERO,
+        (_, None) => MAX_AGE,
+        (_, Some(interval)) => {
+            MAX_AGE.min(Duration::from_millis(interval.into()).saturating_add(LATE))
+        }
+    }
+}
 
 /// What is asked about a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Question {
     /// Messages that arrived before this point are no evidence: the node may have rebooted since.
-    /// An agent puts the time of its own start here; the clock's origin would accept any memory.
+    /// An agent asks by [`Question::since`]; the clock's origin would accept any memory.
     pub not_before: Instant,
     /// The present.
     pub now: Instant,
+}
+
+impl Question {
+    /// Asked at `now` by somebody who was started at `started` to know it: what has arrived since is
+    /// evidence, and what was remembered then, as long as it is not older than `max_age`, or
+    /// [`MAX_AGE`] if that is less.
+    #[must_use]
+    pub fn since(started: Instant, now: Instant, max_age: Duration) -> Self {
+        let fresh = now.saturating_sub(max_age.min(MAX_AGE));
+        Self { not_before: started.min(fresh), now }
+    }
 }
 
 /// The answer. Every way of doubting ends in [`Verdict::NotKnown`].
@@ -93,8 +131,9 @@ impl fmt::Display for Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Report;
+    use crate::message::{ByteOrder, Extension, Report};
     use crate::session::SILENCE;
+    use proptest::prelude::*;
 
     fn s(seconds: u64) -> Instant {
         Instant::from_nanos(seconds * 1_000_000_000)
@@ -122,6 +161,60 @@ mod tests {
         assert_eq!(ask(&heard_at(13), 10, 12), Verdict::NotKnown(Doubt::FromTheFuture));
         let age = Duration::from_secs(30);
         assert_eq!(ask(&heard_at(10), 0, 40), Verdict::NotKnown(Doubt::Ended { age }));
+    }
+
+    #[test]
+    fn what_a_message_says_makes_it_older_never_younger() {
+        let plain = Message::v1(ByteOrder::Little);
+        assert_eq!(max_age(&plain), MAX_AGE);
+        let says = |phase, interval| {
+            let extension = Extension { phase, interval, ..Extension::default() };
+            max_age(&Message { extension: Some(extension), ..plain })
+        };
+        assert_eq!(says(None, None), MAX_AGE);
+        assert_eq!(says(Some(Phase::Dumping), Some(2_000)), Duration::from_secs(3));
+        assert_eq!(says(Some(Phase::Booted), Some(0)), LATE);
+        assert_eq!(says(None, Some(9_001)), MAX_AGE);
+        assert_eq!(says(None, Some(u32::MAX)), MAX_AGE);
+        for end in [Phase::Finished, Phase::Leaving] {
+            assert_eq!(says(Some(end), Some(60_000)), Duration::ZERO);
+        }
+    }
+
+    proptest! {
+        /// Whoever asks, and whatever is believed about ages: nothing that is older than both the
+        /// start and [`MAX_AGE`] ever counts, nor does anything count again once it did not.
+        #[test]
+        fn nothing_old_ever_counts(
+            heard in 0..100_000u64,
+            started in 0..100_000u64,
+            waited in 0..100_000u64,
+            longer in 0..100_000u64,
+            ages in (0..40_000u64, 0..40_000u64),
+            phase in any::<Option<u8>>(),
+            interval in any::<Option<u32>>(),
+        ) {
+            let ms = |milliseconds| Instant::from_nanos(milliseconds * 1_000_000);
+            let mut session = Session::new();
+            session.hear(ms(heard), &Report::PLAIN, SILENCE);
+            let now = started + waited;
+            let is_known = |now, age| {
+                let question = Question::since(ms(started), ms(now), Duration::from_millis(age));
+                matches!(Verdict::of(&session, question), Verdict::InCrashKernel(_))
+            };
+            let (less, more) = (ages.0.min(ages.1), ages.0.max(ages.1));
+            if is_known(now, more) {
+                prop_assert!(heard >= started || now - heard <= more.min(10_000));
+                prop_assert!(heard <= now && now - heard < 30_000);
+            }
+            prop_assert!(is_known(now, more) || !is_known(now, less), "a shorter age allows more");
+            let later_too = is_known(now, more) || !is_known(now + longer, more) || heard > now;
+            prop_assert!(later_too, "older, and counts again");
+            let phase = phase.map(Phase::of);
+            let extension = Extension { phase, interval, ..Extension::default() };
+            let message = Message { extension: Some(extension), ..Message::v1(ByteOrder::Big) };
+            prop_assert!(max_age(&message) <= MAX_AGE);
+        }
     }
 
     #[test]

@@ -15,9 +15,16 @@ pub const WRITE: u32 = 0o022;
 /// process, or its mode has bits of `forbidden`. `None` when all is well.
 #[must_use]
 pub fn trouble(of: &Metadata, forbidden: u32) -> Option<String> {
+    trouble_with(of, forbidden, None)
+}
+
+/// As [`trouble`], but it may also belong to the user in whose place the caller acts: see
+/// [`crate::deputy::act_in`].
+#[must_use]
+pub fn trouble_with(of: &Metadata, forbidden: u32, acting_for: Option<u32>) -> Option<String> {
     let (owner, caller) = (of.uid(), geteuid().as_raw());
     let mode = of.mode() & 0o7777;
-    if owner != 0 && owner != caller {
+    if owner != 0 && owner != caller && Some(owner) != acting_for {
         return Some(format!("it belongs to user {owner}, neither root nor user {caller}"));
     }
     let allowed = mode & forbidden;

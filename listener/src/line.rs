@@ -89,6 +89,8 @@ pub struct Line {
     /// The socket that the last holder left.
     left: Option<Inherited>,
     changing: u32,
+    /// This one holds no seat, only the port, or not even that.
+    is_aside: bool,
 }
 
 enum Ready {
@@ -113,6 +115,7 @@ impl Line {
             stand_in: None,
             left: None,
             changing: 0,
+            is_aside: false,
         }
     }
 
@@ -231,7 +234,13 @@ impl Line {
 
     fn turn(&mut self, ready: Ready) -> Option<News> {
         match ready {
-            Ready::News(news) => Some(news),
+            Ready::News(news) => {
+                if self.is_aside && matches!(news, News::Notice(Notice::PortInUse(_))) {
+                    // Whoever has the port may be at the seat by now, or have room again.
+                    self.place = Place::Between(Timer::now() + SOON * 10);
+                }
+                Some(news)
+            }
             Ready::StandIn(News::Datagram(datagram)) => Some(News::Datagram(datagram)),
             Ready::StandIn(News::Notice(_) | News::StatusAsked(..) | News::Asked { .. }) => None,
             Ready::TryAgain => self.sit_down(),
@@ -323,6 +332,7 @@ impl Line {
 
     fn hold(&mut self, listener: Option<OwnedFd>) {
         self.changing = 0;
+        self.is_aside = listener.is_none();
         let mut holder = Holder::new(self.number, listener, self.left.take());
         holder.recall(&self.asked, &self.names);
         self.place = Place::Holding(Box::new(holder));

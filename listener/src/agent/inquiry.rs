@@ -2,10 +2,11 @@
 //! decides.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use fence_kdump_core::{
-    CrashId, DecodeError, Disbelief, Instant, NodeId, Nonce, Phase, Policy, Proof, Question,
-    Signed, Slot, Tracker, Verdict, session,
+    CrashId, DecodeError, Disbelief, Instant, MAX_AGE, NodeId, Nonce, Phase, Policy, Proof,
+    Question, Signed, Slot, Tracker, Verdict, max_age, session,
 };
 
 use crate::address::Address;
@@ -27,6 +28,8 @@ pub struct Inquiry {
     heard: HashMap<Address, Datagram>,
     /// What was proven of each of the names, in lower case, believed by now or not.
     proven: HashMap<String, Proven>,
+    /// When a message came that may be the node's and said that the dump is over, whether proven or not.
+    ended: Option<Instant>,
 }
 
 /// What was proven of one name.
@@ -105,7 +108,8 @@ impl Inquiry {
     ) -> Self {
         let believed = node.believed();
         let (heard, proven) = (HashMap::new(), HashMap::new());
-        Self { started, deadline, node, believed, policy, examiner, heard, proven }
+        let ended = None;
+        Self { started, deadline, node, believed, policy, examiner, heard, proven, ended }
     }
 
     /// The node.
@@ -154,6 +158,10 @@ impl Inquiry {
         let claimed = message.extension.and_then(|said| said.node_name);
         let claimed = claimed.map(str::to_ascii_lowercase).unwrap_or_default();
         let may_count = self.node.may_be_signed_by(rule, &claimed);
+        let phase = message.extension.and_then(|said| said.phase);
+        if phase.is_some_and(Phase::is_end) && (may_count || !self.is_stranger(datagram.from)) {
+            self.ended = self.ended.max(Some(datagram.received_at));
+        }
         match message.signed() {
             Some(signed) if may_count => {
                 let at = datagram.received_at;
@@ -264,7 +272,10 @@ impl Inquiry {
                 let _ = tracker.hear(datagram.received_at, node, &message.report(*proof));
             }
         }
-        let question = Question { not_before: self.started, now };
+        let latest = evidence.last().map(|(datagram, _)| datagram.received_at);
+        let latest = evidence.iter().filter(|(datagram, _)| Some(datagram.received_at) == latest);
+        let max_age = latest.map(|(datagram, _)| may_be_old(datagram)).min();
+        let question = Question::since(self.started, now, max_age.unwrap_or_default());
         match (tracker.verdict(node, question), evidence.last()) {
             (Verdict::InCrashKernel(found), Some((latest, proof))) => Standing::InCrashKernel {
                 from: latest.from,
@@ -273,6 +284,14 @@ impl Inquiry {
             },
             (Verdict::InCrashKernel(_), None) | (Verdict::NotKnown(_), _) => Standing::Open,
         }
+    }
+
+    /// How long before the start `datagram` came, when that is so long that it is no evidence at `now`.
+    #[must_use]
+    pub fn too_old(&self, datagram: &Datagram, now: Instant) -> Option<Duration> {
+        let question = Question::since(self.started, now, may_be_old(datagram));
+        let is_too_old = datagram.received_at < question.not_before;
+        is_too_old.then(|| self.started.saturating_since(datagram.received_at))
     }
 
     /// The messages that count, by what is known now.
@@ -290,6 +309,14 @@ impl Inquiry {
             .chain(proven)
             .filter(|(_, proof)| self.policy.admit(*proof).is_ok())
             .filter(|(datagram, proof)| !self.is_over(datagram, *proof))
+            .filter(|(datagram, proof)| *proof > Proof::Plain || !self.may_have_ended(datagram))
+    }
+
+    /// Whether a message from before the start came so soon after the node had said that its dump is
+    /// over that it may be of that dump: an address does not tell one crash from another.
+    fn may_have_ended(&self, datagram: &Datagram) -> bool {
+        let at = datagram.received_at;
+        at < self.started && self.ended.is_some_and(|end| at <= end.saturating_add(MAX_AGE))
     }
 
     /// Whether the node has said meanwhile that it is about to reboot.
@@ -306,6 +333,11 @@ impl Inquiry {
             signed.crash_id == crash_id && (is_before || is_it)
         })
     }
+}
+
+/// What cannot be read makes nothing young.
+fn may_be_old(datagram: &Datagram) -> Duration {
+    datagram.message().map_or(Duration::ZERO, |said| max_age(&said))
 }
 
 fn keep_latest(known: &mut Datagram, datagram: &Datagram) {

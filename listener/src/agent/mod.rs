@@ -75,8 +75,8 @@ pub fn run(started: Instant, words: Vec<OsString>) -> i32 {
     ending.code()
 }
 
-/// A process that serves a thousand others has a descriptor for each. A lower limit is no reason to
-/// stop: those that find no room wait.
+/// A process that serves ten thousand others ([`crate::control::clients::MOST`]) has a descriptor for each.
+/// A lower limit is no reason to stop: those that find no room wait.
 pub fn allow_many_descriptors() {
     let wanted: rlim_t = 16 * 1024;
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {

@@ -261,6 +261,11 @@ impl Wait<'_> {
                 let line = format!("heard a message from {from}, which is not known to be {title}");
                 (self.tally.stranger(from).then_some(Weight::Info), line)
             }
+            // The latest message counts, and those before it need not.
+            Found::Disbelieved(Disbelief::Replayed) if datagram.received_at < self.started => {
+                let line = format!("a message of {title} from {from} is not its latest");
+                (None, line)
+            }
             Found::Disbelieved(cause) => {
                 let signed = datagram.message().ok().and_then(|message| message.signed());
                 let key_id = signed.map(|signed| signed.key_id);
@@ -283,11 +288,10 @@ impl Wait<'_> {
                 (first.then_some(Weight::Warning), line)
             }
             Found::Right | Found::Counts(_) => {
-                let age = self.started.saturating_since(datagram.received_at);
-                let line = format!(
-                    "a message from {from} came {age:.1?} before this run began and is no evidence of now"
-                );
-                if !age.is_zero() {
+                if let Some(age) = self.inquiry.too_old(datagram, clock::now()) {
+                    let line = format!(
+                        "a message from {from} came {age:.1?} before this run began and is no evidence of now"
+                    );
                     self.voice.say_once(Weight::Info, line);
                 }
                 return;

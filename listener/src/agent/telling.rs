@@ -81,17 +81,20 @@ impl Wait<'_> {
 
     pub(super) fn tell_success(&self, from: Address, heard_at: Instant, proof: Proof) {
         let node = self.node_at(&[from]);
-        let after = heard_at.saturating_since(self.started);
+        let when = if heard_at < self.started {
+            let before = self.started.saturating_since(heard_at);
+            format!("{:.1} s before this run began", before.as_secs_f64())
+        } else {
+            let after = heard_at.saturating_since(self.started);
+            format!("after {:.1} s", after.as_secs_f64())
+        };
         let decided = clock::now().saturating_since(heard_at);
         let heard = match proof {
             Proof::Plain => "heard",
             Proof::Signed => "heard, signed,",
             Proof::Live => "heard, signed and live,",
         };
-        self.voice.say(
-            Weight::Info,
-            format!("{node} is in its crash kernel: {heard} after {:.1} s", after.as_secs_f64()),
-        );
+        self.voice.say(Weight::Info, format!("{node} is in its crash kernel: {heard} {when}"));
         self.voice.say(Weight::Detail, format!("from that message to this verdict: {decided:.1?}"));
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use fence_kdump_core::{Instant, Policy};
 
@@ -13,6 +14,10 @@ use crate::nodes::{Known, Node};
 use crate::options::Settings;
 use crate::socket::{Port, PortError};
 use crate::voice::{Voice, Weight};
+
+/// How soon, and how often, a seat that is changing hands, or that too many come to, is tried again.
+const SOON: Duration = Duration::from_millis(20);
+const TRIES: u32 = 50;
 
 /// Checks that the names resolve, that the port can be listened on and, if there is a key file, that
 /// signed messages of the node could be verified and remembered. The values themselves were checked
@@ -88,7 +93,14 @@ fn names(settings: &Settings, deadline: Instant, voice: &Voice) -> bool {
 fn port(number: u16, voice: &Voice) -> bool {
     // Sits down first, so that agents that start just now wait for a moment instead of finding the
     // port in use.
-    let seat = seat::take(&name(number));
+    let mut seat = seat::take(&name(number));
+    for _ in 0..TRIES {
+        if !matches!(seat, Ok(Seat::Changing)) {
+            break;
+        }
+        thread::sleep(SOON);
+        seat = seat::take(&name(number));
+    }
     match seat {
         Ok(Seat::Occupied(_, peer)) => {
             let line = format!("process {} reads UDP port {number} and serves others", peer.pid);

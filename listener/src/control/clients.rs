@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -20,14 +21,15 @@ use crate::address::Address;
 use crate::socket::Datagram;
 use crate::sys::watch;
 
-/// The most that are served at once; more wait in the kernel's queue or are sent away.
-pub const MOST: usize = 1024;
+/// The most that are served at once; more are sent away, and come again. Ten thousand wait for a large fleet
+/// that fails all at once.
+pub const MOST: usize = 12 * 1024;
 
-/// The most addresses that all of them together may ask for.
-const ADDRESSES: usize = 64 * 1024;
+/// The most addresses that all of them together may ask for: 10 MiB.
+const ADDRESSES: usize = 128 * 1024;
 
-/// The most names that all of them together may ask for, of 253 bytes each: 4 MiB.
-const NAMES: usize = 16 * 1024;
+/// The most names that all of them together may ask for, of 253 bytes each: 20 MiB.
+const NAMES: usize = 64 * 1024;
 
 /// How many packets may wait for the holder.
 const INBOX: usize = 256;
@@ -55,6 +57,7 @@ struct Client {
 /// Who asks about what.
 #[derive(Debug)]
 struct Asked<K> {
+    /// In the order of their numbers.
     by: HashMap<K, Vec<Id>>,
     of: HashMap<Id, Vec<K>>,
     total: usize,
@@ -68,9 +71,11 @@ impl<K> Default for Asked<K> {
 
 impl<K: Clone + Eq + Hash> Asked<K> {
     fn add(&mut self, id: Id, key: K) {
+        // Thousands may ask for the same one.
+        let key = self.by.get_key_value(&key).map_or(key, |(known, _)| known.clone());
         let ids = self.by.entry(key.clone()).or_default();
-        if !ids.contains(&id) {
-            ids.push(id);
+        if let Err(place) = ids.binary_search(&id) {
+            ids.insert(place, id);
             self.of.entry(id).or_default().push(key);
             self.total = self.total.saturating_add(1);
         }
@@ -81,7 +86,9 @@ impl<K: Clone + Eq + Hash> Asked<K> {
         self.total = self.total.saturating_sub(keys.len());
         for key in keys {
             if let Some(ids) = self.by.get_mut(&key) {
-                ids.retain(|&other| other != id);
+                if let Ok(place) = ids.binary_search(&id) {
+                    ids.remove(place);
+                }
                 if ids.is_empty() {
                     self.by.remove(&key);
                 }
@@ -97,7 +104,7 @@ pub struct Clients {
     all: HashMap<Id, Client>,
     addresses: Asked<Address>,
     /// In lower case.
-    names: Asked<String>,
+    names: Asked<Arc<str>>,
     /// Who wants to be told of every message.
     everything: Vec<Id>,
     asking: usize,
@@ -162,7 +169,7 @@ impl Clients {
             drop(seat::send(&fd, &packet::write(&Reply::Refused { why }), None));
         };
         if !peer.is_trusted() {
-            return refuse("only root and the user of this process are served");
+            return refuse("only root, the user of this process and the one in charge are served");
         }
         if self.all.len() >= MOST {
             return refuse("too many are served already");
@@ -200,7 +207,7 @@ impl Clients {
             self.addresses.add(id, address);
         }
         for name in names {
-            self.names.add(id, name.to_ascii_lowercase());
+            self.names.add(id, name.to_ascii_lowercase().into());
         }
         let fits = self.addresses.total <= ADDRESSES && self.names.total <= NAMES;
         if !fits {
@@ -225,12 +232,25 @@ impl Clients {
 
     /// Gives `id` the socket now, or notes that it wants it.
     pub fn give_socket(&mut self, id: Id, socket: Option<(BorrowedFd<'_>, &Reply)>) {
-        if let Some(client) = self.all.get_mut(&id) {
-            client.wants_socket = socket.is_none();
+        let Some(client) = self.all.get_mut(&id) else {
+            return;
+        };
+        client.wants_socket = true;
+        let Some((fd, reply)) = socket else {
+            return;
+        };
+        match seat::send(client.fd.get_ref(), &packet::write(reply), Some(fd)) {
+            Ok(()) => client.wants_socket = false,
+            // As many are under way as this user may have open; it asks again with each ping.
+            Err(error) if error.raw_os_error() == Some(Errno::ETOOMANYREFS as i32) => {}
+            Err(_) => self.leave(id),
         }
-        if let Some((fd, reply)) = socket {
-            self.send(id, &packet::write(reply), Some(fd));
-        }
+    }
+
+    /// Whether `id` still wants the socket.
+    #[must_use]
+    pub fn wants_socket(&self, id: Id) -> bool {
+        self.all.get(&id).is_some_and(|client| client.wants_socket)
     }
 
     /// Those that still want the socket.
@@ -245,7 +265,7 @@ impl Clients {
     pub fn tell(&mut self, datagram: &Datagram) {
         let by_address = self.addresses.by.get(&datagram.from);
         let name = if self.names.by.is_empty() { None } else { named(datagram) };
-        let by_name = name.and_then(|name| self.names.by.get(&name));
+        let by_name = name.and_then(|name| self.names.by.get(name.as_str()));
         let asked = by_address.into_iter().chain(by_name).chain([&self.everything]);
         let mut ids: Vec<Id> = asked.flatten().copied().collect();
         if ids.is_empty() {

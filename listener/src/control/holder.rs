@@ -316,6 +316,9 @@ impl Holder {
             Said::Request(Request::Ping {}, _) => {
                 let served = self.clients.len();
                 self.clients.reply(id, &Reply::Pong { served });
+                if self.port.is_some() && self.clients.wants_socket(id) {
+                    self.give_socket(id);
+                }
             }
             Said::Request(Request::Status(inquiry), _) => {
                 self.news.push_back(News::StatusAsked(id, inquiry));

@@ -9,9 +9,9 @@ use nix::sys::socket::{
     UnixAddr, accept4, bind, connect, getsockopt, listen, recvmsg, sendmsg, setsockopt, socket,
     sockopt,
 };
-use nix::unistd::geteuid;
 
 use super::packet;
+use crate::deputy;
 use crate::sys::adopt;
 
 /// Who is at the other end, by SO_PEERCRED (`unix(7)`).
@@ -36,10 +36,10 @@ impl Peer {
         Ok(Self { pid: credentials.pid(), uid: credentials.uid() })
     }
 
-    /// Whether it may be believed: root could do anything to us anyway, and so could we ourselves.
+    /// Whether it may be believed, and may be served: see [`deputy::is_trusted`].
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        self.uid == 0 || self.uid == geteuid().as_raw()
+        deputy::is_trusted(self.uid)
     }
 }
 

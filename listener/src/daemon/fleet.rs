@@ -2,7 +2,7 @@
 
 pub mod page;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,10 @@ use fence_kdump_core::{
 };
 
 use super::chronicle::{Chronicle, Happened, Happening};
+use super::remembered::Remembered;
 use crate::address::Address;
 use crate::control::packet::NodeStatus;
+use crate::control::recent::named;
 use crate::fleet::event::Kind;
 use crate::fleet::registry::Registry;
 use crate::history;
@@ -36,6 +38,7 @@ pub struct Fleet {
     /// How many dumps go on.
     active: usize,
     candidates: Candidates,
+    remembered: Remembered,
 }
 
 /// What is known of a node besides its session.
@@ -123,6 +126,7 @@ impl Fleet {
             sessions: 0,
             active: 0,
             candidates: Candidates::default(),
+            remembered: Remembered::default(),
         }
     }
 
@@ -149,6 +153,7 @@ impl Fleet {
         for id in changes.removed.into_iter().chain(changes.rekeyed).chain(changed) {
             self.set_active(id, false);
             self.tracker.forget(id);
+            self.remembered.forget(id);
             self.seen.remove(&id);
         }
         (self.registry, self.examiner) = (registry, examiner);
@@ -229,7 +234,13 @@ impl Fleet {
         }
         match (datagram.message(), result) {
             (Ok(message), Ok(())) => self.proven(*node, datagram, &message, Proof::Signed),
-            (_, Err(disbelief)) => self.plain(datagram, Some(*node), disbelief),
+            (_, Err(disbelief)) => {
+                if disbelief == Disbelief::Unremembered {
+                    // An agent may challenge it.
+                    self.remembered.remember(*node, Proof::Signed, datagram);
+                }
+                self.plain(datagram, Some(*node), disbelief)
+            }
             (Err(_), Ok(())) => None,
         }
     }
@@ -244,7 +255,11 @@ impl Fleet {
     ) -> Option<Told> {
         match self.policy(node).admit(proof) {
             Ok(proof) => self.believe(node, datagram, message, proof),
-            Err(disbelief) => self.disbelieve(Some(node), datagram, disbelief),
+            Err(disbelief) => {
+                // An agent may challenge it, or ask for less.
+                self.remembered.remember(node, proof, datagram);
+                self.disbelieve(Some(node), datagram, disbelief)
+            }
         }
     }
 
@@ -281,6 +296,7 @@ impl Fleet {
         let Outcome::Heard { event, .. } = self.tracker.hear(*received_at, node, &report) else {
             return None;
         };
+        self.remembered.remember(node, proof, datagram);
         let key_id = message.signed().filter(|_| proof > Proof::Plain).map(|signed| signed.key_id);
         let seen = self.seen.entry(node).or_default();
         seen.from = Some(*from);
@@ -305,6 +321,9 @@ impl Fleet {
         let session = self.tracker.session(node)?;
         let seen = self.seen.entry(node).or_default();
         seen.end = happening.kind.is_end().then_some(happening.kind);
+        if happening.kind.is_end() {
+            self.remembered.forget(node);
+        }
         if happening.kind == Kind::Started {
             self.sessions = self.sessions.saturating_add(1);
         }
@@ -359,6 +378,26 @@ impl Fleet {
                 return Some(happened);
             }
         }
+    }
+
+    /// The latest messages of the nodes that somebody asks about, which came from one of these `addresses` or
+    /// have one of these `names`: see [`super::remembered`].
+    #[must_use]
+    pub fn remembered(
+        &self,
+        addresses: &[Address],
+        names: &[String],
+        now: Instant,
+    ) -> Vec<Datagram> {
+        let at = addresses.iter().filter_map(|address| self.registry.at(*address));
+        let called = names.iter().filter_map(|name| self.registry.signed_as(name));
+        let nodes: BTreeSet<u32> = at.chain(called).map(|node| node.0).collect();
+        let mut found = self.remembered.of(nodes.into_iter().map(NodeId), now);
+        let is_asked = |name: &String| names.iter().any(|one| one.eq_ignore_ascii_case(name));
+        found.retain(|one| {
+            addresses.contains(&one.from) || named(one).is_some_and(|name| is_asked(&name))
+        });
+        found
     }
 
     /// How many datagrams had which outcome.

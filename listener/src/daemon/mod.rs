@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod follow;
 mod herald;
 pub mod options;
+pub mod remembered;
 mod resume;
 mod scene;
 pub mod setup;
@@ -326,7 +327,11 @@ impl Run {
                     self.manager.ready(&self.status_line());
                 }
             }
-            News::Asked { .. } => {}
+            News::Asked { id, addresses, names } => {
+                for datagram in self.fleet.remembered(&addresses, &names, clock::now()) {
+                    self.line.tell_heard(id, &datagram);
+                }
+            }
             News::StatusAsked(id, inquiry) => {
                 let page = self.pages.page(&self.fleet, &inquiry, clock::now());
                 let status = Status { program: "fence_kdumpd".to_owned(), ..page };

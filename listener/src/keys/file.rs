@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::LARGEST;
 use super::error::{Fault, KeyFileError};
-use crate::custody;
+use crate::{custody, service};
 
 /// The bytes of a key file, wiped when dropped.
 pub type Text = Zeroizing<Vec<u8>>;
@@ -43,7 +43,7 @@ pub fn open(path: &Path) -> Result<(File, Metadata), KeyFileError> {
     if !found.is_file() {
         return Err(refused(Fault::NotAFile));
     }
-    if let Some(trouble) = custody::trouble(&found, custody::ANY) {
+    if let Some(trouble) = custody::trouble(&found, service::forbidden(path)) {
         return Err(refused(Fault::Exposed(trouble)));
     }
     Ok((file, found))

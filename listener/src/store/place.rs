@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use super::error::StoreError;
-use crate::custody;
+use crate::{custody, deputy};
 
 /// The name of the file in the state directory.
 pub(super) const NAME: &str = "replay.db";
@@ -35,6 +35,9 @@ impl Identity {
 
 impl Place {
     /// The file in `dir`, which is made if `may_begin`, like the directory itself.
+    ///
+    /// If root has given `dir` to another user, root acts as that one, and has to do so from the first
+    /// look on to the last write: see [`deputy::act_in`].
     pub(super) fn find(dir: &Path, may_begin: bool) -> Result<Self, StoreError> {
         let refused = |source| StoreError::Directory { path: dir.to_owned(), source };
         if may_begin {
@@ -46,7 +49,8 @@ impl Place {
         if !found.is_dir() {
             return Err(refused(io::ErrorKind::NotADirectory.into()));
         }
-        check(&dir, &found, custody::WRITE)?;
+        let owner = deputy::act_in(&dir).map_err(refused)?.then(|| found.uid());
+        check(&dir, &found, custody::WRITE, owner)?;
         let path = dir.join(NAME);
         let is_new = may_begin && make_file(&path, &dir)?;
         let found = match path.symlink_metadata() {
@@ -60,13 +64,19 @@ impl Place {
             let trouble = "it is no regular file".to_owned();
             return Err(StoreError::Unsafe { path, trouble });
         }
-        check(&path, &found, custody::ANY)?;
+        check(&path, &found, custody::ANY, owner)?;
         Ok(Self { path, is_new, identity: Identity(found.dev(), found.ino()) })
     }
 }
 
-fn check(path: &Path, found: &Metadata, forbidden: u32) -> Result<(), StoreError> {
-    match custody::trouble(found, forbidden) {
+/// As [`custody::trouble`]; `acting_for` is the user in whose place this thread acts.
+fn check(
+    path: &Path,
+    found: &Metadata,
+    forbidden: u32,
+    acting_for: Option<u32>,
+) -> Result<(), StoreError> {
+    match custody::trouble_with(found, forbidden, acting_for) {
         None => Ok(()),
         Some(trouble) => Err(StoreError::Unsafe { path: path.to_owned(), trouble }),
     }

@@ -124,12 +124,41 @@ fn there_is_no_downgrade() {
 }
 
 #[test]
-fn a_message_from_before_the_start_is_no_evidence_but_is_challenged() {
+fn an_old_message_is_no_evidence_but_is_challenged() {
     let mut asked = inquiry(Policy::Signed, None);
-    let heard = hear(&mut asked, &Specimen::of("a", 1), "10.0.0.1", 95);
-    let _ = asked.judged(&Specimen::of("a", 1).arrived("10.0.0.1", s(95)), Ok(()));
+    let heard = hear(&mut asked, &Specimen::of("a", 1), "10.0.0.1", 89);
+    let _ = asked.judged(&Specimen::of("a", 1).arrived("10.0.0.1", s(89)), Ok(()));
     assert_eq!(is_known(&asked, 101), None);
     assert!(heard.challenge.is_some(), "an answer would be evidence");
+}
+
+/// As [`super::tests::a_remembered_message_counts_as_long_as_it_is_fresh`], under a policy that asks for more.
+#[test]
+fn a_remembered_message_has_to_prove_as_much_as_any_other() {
+    let from = "10.0.0.1";
+    let one = Specimen::of("a", 1);
+    let mut asked = inquiry(Policy::Signed, None);
+    let _ = hear(&mut asked, &one, from, 95);
+    assert_eq!(is_known(&asked, 101), None, "nobody has said yet that it is no replay");
+    assert_eq!(asked.judged(&one.arrived(from, s(95)), Err(Disbelief::Replayed)), {
+        Found::Disbelieved(Disbelief::Replayed)
+    });
+    assert_eq!(is_known(&asked, 101), None, "it is a replay");
+    let _ = hear_and_remember(&mut asked, &Specimen::of("a", 2), from, 96);
+    assert_eq!(is_known(&asked, 106), Some(Proof::Signed));
+    assert_eq!(is_known(&asked, 107), None, "too old by now");
+    let end = Specimen { phase: Some(Phase::Leaving), ..Specimen::of("a", 3) };
+    let _ = hear_and_remember(&mut asked, &end, from, 97);
+    assert_eq!(is_known(&asked, 101), None, "it has left");
+    let next = Specimen { crash: 2, ..Specimen::of("a", 1) };
+    let _ = hear_and_remember(&mut asked, &next, from, 99);
+    assert_eq!(is_known(&asked, 101), Some(Proof::Signed), "and crashed again, as it has proven");
+
+    let mut asked = inquiry(Policy::Live, None);
+    let heard = hear(&mut asked, &one, from, 95);
+    let _ = asked.judged(&one.arrived(from, s(95)), Ok(()));
+    assert_eq!(is_known(&asked, 101), None, "an answer to this one is needed");
+    assert!(heard.challenge.is_some());
 }
 
 #[test]
@@ -228,7 +257,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
 
 proptest! {
     /// A node is known to be in its crash kernel if and only if the latest of the messages that count
-    /// arrived between the start and now, and less than 30 s ago. A message counts when its name or
+    /// arrived by now and after the start, and less than 30 s ago, or at most 10 s ago. A message counts when its name or
     /// its address does, its MAC is right, the memory has nothing against it or it answers the
     /// outstanding challenge, as far as the policy asks for it.
     #[test]
@@ -296,7 +325,8 @@ proptest! {
         }
         let last = counting.into_iter().max();
         let expected = now < 160
-            && last.is_some_and(|last| (100..=now).contains(&last) && now < last + 30);
+            && last.is_some_and(|last| last <= now && now < last + 30)
+            && last.is_some_and(|last| last >= 100 || now <= last + 10);
         prop_assert_eq!(is_known(&asked, now).is_some(), expected);
     }
 }

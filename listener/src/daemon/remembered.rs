@@ -1,0 +1,272 @@
+//! What each node said last, so that an agent that is started a moment later need not wait for the next message.
+//!
+//! The line remembers the latest senders, whoever they are ([`crate::control::recent`]); a flood of forged ones takes
+//! their place. This is of nodes alone, and of what was believed of them or might prove itself when it is
+//! challenged. Nothing here decides: the agent does, by the very messages, their times and its own keys.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use fence_kdump_core::{ByteOrder, Instant, MAX_AGE, NodeId, Proof, encode};
+
+use crate::address::Address;
+use crate::datagram::{Datagram, Words};
+
+/// The most nodes of which a message of eight bytes is kept: as many as fit a table of 5.4 MB.
+const PLAIN: usize = 114_688;
+
+/// The most bytes that all other messages take, with all that belongs to them.
+const BYTES: usize = 6 * 1024 * 1024;
+
+/// What a message takes besides its own bytes: its place in the table, which is never more than half empty
+/// once it is large, and what the allocator adds.
+const BESIDES: usize = 2 * size_of::<(Key, Kept)>() + 16;
+
+/// How often, at most, all of it is searched for what is too old to be of use.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What a message proves, as it matters here: one that only an address vouches for, one that is signed, or one that
+/// is signed and answers a challenge. None may take the place of another: an answer is the latest that is known
+/// to be no replay, but only what is none may be challenged (PROTOCOL.md §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Kind {
+    Plain,
+    Signed,
+    Answer,
+}
+
+type Key = (u32, Kind);
+
+/// When and from where.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    /// In halves, so that it takes no more room than its bytes.
+    at: [u32; 2],
+    from: Address,
+    port: u16,
+}
+
+/// A message of eight bytes.
+#[derive(Debug, Clone, Copy)]
+struct Short {
+    arrival: Arrival,
+    byte_order: ByteOrder,
+}
+
+/// Any other message.
+#[derive(Debug)]
+struct Kept {
+    arrival: Arrival,
+    bytes: Box<[u8]>,
+}
+
+/// The latest messages of each node, one of each kind, within a bound: 12 MiB for whatever comes.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    short: HashMap<u32, Short>,
+    kept: HashMap<Key, Kept>,
+    /// What `kept` takes.
+    bytes: usize,
+    swept: Option<Instant>,
+}
+
+impl Remembered {
+    /// `datagram` is the latest message of `node`, and this much of it is proven: that it is signed right is enough
+    /// for [`Proof::Signed`].
+    pub fn remember(&mut self, node: NodeId, proof: Proof, datagram: &Datagram) {
+        let Ok(message) = datagram.message() else {
+            return;
+        };
+        let answers = message.signed().is_some_and(|signed| signed.answer.is_some());
+        let kind = match proof {
+            Proof::Plain => Kind::Plain,
+            Proof::Signed | Proof::Live if answers => Kind::Answer,
+            Proof::Signed | Proof::Live => Kind::Signed,
+        };
+        let arrival = Arrival::of(datagram);
+        if kind == Kind::Plain && message.extension.is_none() {
+            self.drop_kept((node.0, kind));
+            if self.short.len() >= PLAIN && !self.short.contains_key(&node.0) {
+                self.sweep(datagram.received_at);
+            }
+            if self.short.len() < PLAIN || self.short.contains_key(&node.0) {
+                self.short.insert(node.0, Short { arrival, byte_order: message.byte_order });
+            }
+            return;
+        }
+        let Some(bytes) = datagram.said.as_ref().ok().map(Words::as_bytes) else {
+            return;
+        };
+        if kind == Kind::Plain {
+            self.short.remove(&node.0);
+        }
+        self.drop_kept((node.0, kind));
+        let needed = bytes.len().saturating_add(BESIDES);
+        if self.bytes.saturating_add(needed) > BYTES {
+            self.sweep(datagram.received_at);
+        }
+        if self.bytes.saturating_add(needed) <= BYTES {
+            self.bytes = self.bytes.saturating_add(needed);
+            self.kept.insert((node.0, kind), Kept { arrival, bytes: bytes.into() });
+        }
+    }
+
+    /// What `node` said is of no use any more: its dump is over, or it is no node any more.
+    pub fn forget(&mut self, node: NodeId) {
+        self.short.remove(&node.0);
+        for kind in [Kind::Plain, Kind::Signed, Kind::Answer] {
+            self.drop_kept((node.0, kind));
+        }
+    }
+
+    /// What is remembered of `nodes` at `now`, in the order of arrival. What is too old to be evidence is there as
+    /// well if it may be challenged.
+    #[must_use]
+    pub fn of(&self, nodes: impl IntoIterator<Item = NodeId>, now: Instant) -> Vec<Datagram> {
+        let is_young = |arrival: &Arrival| now.saturating_since(arrival.received_at()) <= MAX_AGE;
+        let mut found: Vec<Datagram> = Vec::new();
+        for NodeId(node) in nodes {
+            let short = self.short.get(&node).filter(|short| is_young(&short.arrival));
+            found.extend(short.map(|short| short.arrival.with(&encode(short.byte_order))));
+            for kind in [Kind::Plain, Kind::Signed, Kind::Answer] {
+                let kept = self.kept.get(&(node, kind));
+                let kept = kept.filter(|kept| kind == Kind::Signed || is_young(&kept.arrival));
+                found.extend(kept.map(|kept| kept.arrival.with(&kept.bytes)));
+            }
+        }
+        found.sort_by_key(|datagram| datagram.received_at);
+        found
+    }
+
+    fn drop_kept(&mut self, key: Key) {
+        if let Some(kept) = self.kept.remove(&key) {
+            let freed = kept.bytes.len().saturating_add(BESIDES);
+            self.bytes = self.bytes.saturating_sub(freed);
+        }
+    }
+
+    /// Forgets what is too old, unless that was done just now.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now.saturating_since(swept) < SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        let is_young = |arrival: &Arrival| now.saturating_since(arrival.received_at()) <= MAX_AGE;
+        self.short.retain(|_, short| is_young(&short.arrival));
+        self.kept.retain(|_, kept| is_young(&kept.arrival));
+        let kept = self.kept.values().map(|kept| kept.bytes.len().saturating_add(BESIDES));
+        self.bytes = kept.sum();
+    }
+}
+
+impl Arrival {
+    fn of(datagram: &Datagram) -> Self {
+        let nanos = datagram.received_at.as_nanos();
+        let halves = [nanos >> 32, nanos & u64::from(u32::MAX)];
+        let at = halves.map(|half| u32::try_from(half).unwrap_or_default());
+        Self { at, from: datagram.from, port: datagram.port }
+    }
+
+    fn received_at(&self) -> Instant {
+        let [high, low] = self.at.map(u64::from);
+        Instant::from_nanos(high << 32 | low)
+    }
+
+    fn with(&self, bytes: &[u8]) -> Datagram {
+        let Self { from, port, .. } = *self;
+        Datagram { received_at: self.received_at(), from, port, said: Words::read(bytes) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proof::specimen::Specimen;
+    use fence_kdump_core::Nonce;
+
+    fn ms(milliseconds: u64) -> Instant {
+        Instant::from_nanos(milliseconds * 1_000_000)
+    }
+
+    fn plain(at: u64, byte_order: ByteOrder) -> Datagram {
+        let said = Words::read(&encode(byte_order));
+        let from = "fe80::7%3".parse().unwrap();
+        Datagram { received_at: Instant::from_nanos(at), from, port: 7, said }
+    }
+
+    fn signed(node: &str, sequence: u64, at: Instant) -> Datagram {
+        Specimen::of(node, sequence).arrived("10.0.0.1", at)
+    }
+
+    fn answer(node: &str, sequence: u64, at: Instant) -> Datagram {
+        let answer = Some(Nonce([7; 16]));
+        Specimen { answer, ..Specimen::of(node, sequence) }.arrived("10.0.0.1", at)
+    }
+
+    #[test]
+    fn the_latest_of_each_kind_comes_back_as_it_came() {
+        let mut remembered = Remembered::default();
+        let (one, other) = (NodeId(1), NodeId(2));
+        let at = ms(5_000_000_000).as_nanos() + 123_456_789;
+        let first = plain(at, ByteOrder::Little);
+        let second = plain(at + 1, ByteOrder::Big);
+        remembered.remember(one, Proof::Plain, &first);
+        remembered.remember(one, Proof::Plain, &second);
+        let now = Instant::from_nanos(at + 5);
+        let was_signed = signed("n1", 1, Instant::from_nanos(at + 2));
+        let was_answer = answer("n1", 2, Instant::from_nanos(at + 3));
+        remembered.remember(one, Proof::Live, &was_answer);
+        remembered.remember(one, Proof::Signed, &was_signed);
+        let all = [second.clone(), was_signed.clone(), was_answer];
+        assert_eq!(remembered.of([one], now), all, "in the order of arrival");
+        assert!(remembered.of([other], now).is_empty());
+        // What a key does not vouch for is plain, whatever it says.
+        remembered.remember(other, Proof::Plain, &was_signed);
+        assert_eq!(remembered.of([other], now), [was_signed]);
+        remembered.remember(other, Proof::Plain, &first);
+        assert_eq!(remembered.of([other], now), [first]);
+        let nonsense = Datagram { said: Words::read(b"nonsense"), ..second };
+        remembered.remember(other, Proof::Plain, &nonsense);
+        assert_eq!(remembered.of([one, other], now).len(), 4);
+        remembered.forget(one);
+        remembered.forget(other);
+        assert!(remembered.of([one, other], now).is_empty());
+        assert_eq!(remembered.bytes, 0);
+    }
+
+    #[test]
+    fn what_is_too_old_is_of_no_use_unless_it_may_be_challenged() {
+        let mut remembered = Remembered::default();
+        let node = NodeId(1);
+        let one = signed("n1", 1, ms(1_000));
+        remembered.remember(node, Proof::Plain, &plain(ms(1_000).as_nanos(), ByteOrder::Big));
+        remembered.remember(node, Proof::Signed, &one);
+        remembered.remember(node, Proof::Live, &answer("n1", 2, ms(1_000)));
+        assert_eq!(remembered.of([node], ms(11_000)).len(), 3);
+        assert_eq!(remembered.of([node], ms(11_001)), [one]);
+    }
+
+    #[test]
+    fn it_takes_no_more_than_its_bound() {
+        let mut remembered = Remembered::default();
+        let many = u32::try_from(PLAIN).unwrap() + 1_000;
+        for number in 0..many {
+            let at = ms(1_000).as_nanos();
+            remembered.remember(NodeId(number), Proof::Plain, &plain(at, ByteOrder::Big));
+        }
+        assert_eq!(remembered.short.len(), PLAIN);
+        assert!(remembered.short.capacity() * (size_of::<(u32, Short)>() + 1) < 6_000_000);
+        for number in 0..many {
+            let datagram = signed("n1", number.into(), ms(2_000));
+            remembered.remember(NodeId(number), Proof::Signed, &datagram);
+        }
+        assert!(remembered.bytes <= BYTES && remembered.kept.len() > 10_000);
+        assert!(remembered.of([NodeId(many)], ms(2_000)).is_empty());
+        // What is too old makes room.
+        let young = plain(ms(20_000).as_nanos(), ByteOrder::Big);
+        remembered.remember(NodeId(many), Proof::Plain, &young);
+        assert_eq!(remembered.of([NodeId(many)], ms(20_000)), [young]);
+        assert!(remembered.short.len() == 1 && remembered.kept.is_empty());
+        assert_eq!(remembered.bytes, 0);
+    }
+}
