@@ -72,7 +72,7 @@ fn the_daemon_follows_nodes_and_serves_agents() {
     assert!(table.stdout.contains("NODE") && table.stdout.contains("two"), "{table}");
 }
 
-/// What the daemon heard before an agent started is no evidence for that agent.
+/// What the daemon heard long before an agent started is no evidence for that agent.
 #[test]
 fn the_past_of_the_daemon_is_no_evidence() {
     if !requires(&NEEDS) {
@@ -83,6 +83,7 @@ fn the_past_of_the_daemon_is_no_evidence() {
     daemon.wait_bound(PORT);
     speak(&net, "127.0.0.11");
     daemon.wait_stderr_line("started", LIMIT);
+    thread::sleep(Duration::from_millis(10_200));
     let late = agent(&net, "127.0.0.11", "2").wait_for(LIMIT);
     assert_eq!(late.code, Some(1), "{late}");
     assert!(late.stderr.contains("before this run began"), "{late}");
