@@ -94,7 +94,7 @@ fn a_remembered_message_counts_as_long_as_it_is_fresh() {
     for second in 100..=105 {
         assert!(is_known(std::slice::from_ref(&plain), second), "{second}");
     }
-    assert!(!is_known(&[plain.clone()], 106), "its age when it is decided counts");
+    assert!(!is_known(std::slice::from_ref(&plain), 106), "its age when it is decided counts");
     assert!(!is_known(&[message("10.0.0.1", 89)], 100));
     assert!(!is_known(&[message("10.0.0.2", 95)], 100), "not its address");
     let often = saying("10.0.0.1", 95, None, Some(5_000));

@@ -306,3 +306,48 @@ fn a_session_from_before_the_host_was_started_is_lost() {
     let mut later = fleet(&["b=10.0.0.1"]);
     assert_eq!(later.resume(known, s(12)), None, "no such node any more");
 }
+
+/// What an agent is told that asks a moment later.
+#[test]
+fn what_may_be_evidence_is_remembered_until_the_dump_is_over() {
+    let names = ["N1".to_owned()];
+    let from = |text: &str| [text.parse::<Address>().unwrap()];
+    let mut plain = fleet(&["n1=10.0.0.1,10.0.0.9", "n2=10.0.0.2"]);
+    let (one, stranger) = (message("10.0.0.1", 10), message("10.0.0.3", 10));
+    for heard in [&one, &stranger] {
+        let _ = plain.hear(heard, s(10), || None);
+    }
+    assert_eq!(plain.remembered(&from("10.0.0.1"), &[], s(20)), [one]);
+    assert!(plain.remembered(&from("10.0.0.1"), &[], s(21)).is_empty(), "too old");
+    for other in ["10.0.0.2", "10.0.0.3", "10.0.0.9"] {
+        assert!(plain.remembered(&from(other), &[], s(10)).is_empty(), "{other}");
+    }
+
+    let proven = |policy| fleet_with((policy, Some(examiner())), &["n1=10.0.0.1"]);
+    let first = Specimen::of("n1", 1);
+    for policy in [Policy::Signed, Policy::Live] {
+        for (result, is_kept) in [
+            (Ok(()), true),
+            // It may still answer a challenge.
+            (Err(Disbelief::Unremembered), true),
+            (Err(Disbelief::Replayed), false),
+        ] {
+            let mut fleet = proven(policy);
+            let _ = judge(&mut fleet, &first, 10, result);
+            let found = fleet.remembered(&[], &names, s(10));
+            assert_eq!(found.is_empty(), !is_kept, "{policy} {result:?}");
+            let forged = Specimen { key_of: "n2", ..Specimen::of("n1", 2) };
+            let _ = judge(&mut fleet, &forged, 11, Ok(()));
+            assert_eq!(fleet.remembered(&[], &names, s(11)), found, "the right one stays");
+        }
+    }
+    let mut fleet = proven(Policy::Signed);
+    let _ = judge(&mut fleet, &first, 10, Ok(()));
+    let end = Specimen { phase: Some(Phase::Leaving), ..Specimen::of("n1", 2) };
+    let _ = judge(&mut fleet, &end, 11, Ok(()));
+    assert!(fleet.remembered(&[], &names, s(11)).is_empty(), "it has left");
+    let _ = judge(&mut fleet, &Specimen { crash: 2, ..first }, 12, Ok(()));
+    assert_eq!(fleet.remembered(&[], &names, s(12)).len(), 1);
+    let _ = fleet.tick(s(42));
+    assert!(fleet.remembered(&[], &names, s(42)).is_empty(), "it was silent for too long");
+}
