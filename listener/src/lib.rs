@@ -5,7 +5,7 @@
 //!
 //! | module | its one truth |
 //! |---|---|
-//! | [`socket`] | each [`datagram`] in, whole; [`dating`]: when each truly arrived |
+//! | [`socket`] | each [`datagram`] in, whole; [`sieve`]: what the kernel keeps out; [`dating`]: when each truly arrived |
 //! | [`address`] | where it came from |
 //! | [`control`] | who on this host reads the port, and serves the others |
 //! | [`line`](mod@line) | the line of one program to the port, whoever reads it |
@@ -52,6 +52,7 @@ pub mod options;
 pub mod proof;
 pub mod scribe;
 pub mod service;
+pub mod sieve;
 pub mod sink;
 pub mod socket;
 pub mod store;

@@ -27,9 +27,9 @@ const PATIENCE: u32 = 100;
 /// What comes in.
 #[derive(Debug)]
 pub enum News {
-    /// A datagram. One who waits hears of messages from addresses, or with names, that were asked
-    /// for, and of no other.
-    Datagram(Datagram),
+    /// Datagrams, in the order of their arrival. One who waits hears of messages from addresses, or with
+    /// names, that were asked for, and of no other. [`Line::reuse`] takes the room back.
+    Datagrams(Vec<Datagram>),
     /// Something about the line itself.
     Notice(Notice),
     /// Somebody asks for the state of things: [`Line::tell_status`] answers.
@@ -81,8 +81,10 @@ pub struct Line {
     asked: Vec<Address>,
     /// In lower case.
     names: Vec<String>,
-    /// Whatever comes is wanted.
+    /// Whatever message comes is wanted.
     everything: bool,
+    /// What cannot be a message is not even looked at.
+    sifts: bool,
     place: Place,
     /// Where this one reads or waits while the holder hangs.
     stand_in: Option<Place>,
@@ -111,6 +113,7 @@ impl Line {
             asked: Vec::new(),
             names: Vec::new(),
             everything: false,
+            sifts: false,
             place: Place::Between(Timer::now()),
             stand_in: None,
             left: None,
@@ -119,10 +122,29 @@ impl Line {
         }
     }
 
-    /// A line by which every message comes, whosever it is.
+    /// A line by which every message comes, whosever it is. With `sift`, the kernel may throw away what
+    /// cannot be a message instead of handing it over to be refused: see [`crate::sieve`].
     #[must_use]
-    pub fn to_everything(number: u16) -> Self {
-        Self { everything: true, ..Self::new(number) }
+    pub fn to_everything(number: u16, sift: bool) -> Self {
+        Self { everything: true, sifts: sift, ..Self::new(number) }
+    }
+
+    /// How many datagrams the kernel has thrown away since this line was opened, because they could be no
+    /// messages or because there was no room for them; as far as this process reads the port.
+    pub fn dropped(&mut self) -> u64 {
+        let places = [Some(&mut self.place), self.stand_in.as_mut()].into_iter().flatten();
+        let dropped = places.map(|place| match place {
+            Place::Holding(holder) => holder.dropped(),
+            Place::Waiting(_) | Place::Between(_) => 0,
+        });
+        dropped.fold(0, u64::saturating_add)
+    }
+
+    /// Takes back the room of [`News::Datagrams`], so that the next need none of their own.
+    pub fn reuse(&mut self, room: Vec<Datagram>) {
+        if let Place::Holding(holder) = &mut self.place {
+            holder.reuse(room);
+        }
     }
 
     /// From now on, messages from `addresses` are wanted, and those that have one of `names` (in any
@@ -241,7 +263,7 @@ impl Line {
                 }
                 Some(news)
             }
-            Ready::StandIn(News::Datagram(datagram)) => Some(News::Datagram(datagram)),
+            Ready::StandIn(News::Datagrams(batch)) => Some(News::Datagrams(batch)),
             Ready::StandIn(News::Notice(_) | News::StatusAsked(..) | News::Asked { .. }) => None,
             Ready::TryAgain => self.sit_down(),
             Ready::TryStandIn => {
@@ -249,7 +271,7 @@ impl Line {
                 None
             }
             Ready::Told(told) => self.told(told),
-            Ready::StandInTold(Told::Heard(datagram)) => Some(News::Datagram(datagram)),
+            Ready::StandInTold(Told::Heard(datagram)) => Some(News::Datagrams(vec![*datagram])),
             Ready::StandInTold(Told::Gone | Told::SentAway | Told::Hangs | Told::OtherClock) => {
                 self.stand_in = Some(Place::Between(Timer::now() + SOON));
                 None
@@ -264,7 +286,7 @@ impl Line {
         };
         let peer = waiter.peer();
         let notice = match told {
-            Told::Heard(datagram) => return Some(News::Datagram(datagram)),
+            Told::Heard(datagram) => return Some(News::Datagrams(vec![*datagram])),
             Told::Holder { listening, .. } if listening => Notice::Served(peer),
             Told::Holder { .. } => Notice::ServedInVain(peer),
             Told::Hangs => {
@@ -335,6 +357,7 @@ impl Line {
         self.is_aside = listener.is_none();
         let mut holder = Holder::new(self.number, listener, self.left.take());
         holder.recall(&self.asked, &self.names);
+        holder.sift(self.sifts);
         self.place = Place::Holding(Box::new(holder));
     }
 

@@ -1,16 +1,15 @@
 //! Datagrams in: one UDP port for IPv4 and IPv6, each datagram whole and with its true age.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use fence_kdump_core::{DecodeError, Instant};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
-    getsockname, recvmsg, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, TimestampingFlag, bind,
+    getsockname, sendto, setsockopt, socket, sockopt,
 };
-use nix::sys::time::TimeSpec;
 use socket2::SockRef;
 use thiserror::Error;
 use tokio::io::unix::AsyncFd;
@@ -20,11 +19,8 @@ pub use crate::datagram::{Datagram, Words};
 use crate::address::Address;
 use crate::clock::{self, Reading};
 use crate::dating::Dating;
-use crate::sys::{attempt, watch};
-
-/// Room for the largest datagram that UDP has, so that none is cut and a message with more behind it
-/// is never taken for a message.
-const LARGEST: usize = 65536;
+use crate::sieve;
+use crate::sys::{Pool, Received, attempt, drops, watch};
 
 /// What the kernel may keep for us while we do not run, in bytes: some 5,000 small datagrams.
 const QUEUE: usize = 4 * 1024 * 1024;
@@ -54,7 +50,11 @@ pub enum PortError {
 pub struct Port {
     fd: AsyncFd<OwnedFd>,
     dating: Dating,
-    buffer: Vec<u8>,
+    pool: Pool,
+    is_sifted: bool,
+    /// What the kernel threw away since this began, and the kernel's own count when it was last asked.
+    dropped: u64,
+    kernel_dropped: u32,
 }
 
 /// What reading came to.
@@ -91,7 +91,7 @@ fn new_socket(port: u16) -> nix::Result<OwnedFd> {
 
 fn prepare(fd: &OwnedFd) -> nix::Result<()> {
     // Before binding: no datagram may come in without a stamp.
-    setsockopt(fd, sockopt::ReceiveTimestampns, &true)?;
+    stamp(fd)?;
     // An IPv6 socket hears IPv4 multicast only when told so (`ip(7)`); one on a host without IPv4
     // has none to hear.
     let _ = SockRef::from(fd).set_multicast_all_v4(true);
@@ -99,6 +99,18 @@ fn prepare(fd: &OwnedFd) -> nix::Result<()> {
     let _ = setsockopt(fd, sockopt::RcvBufForce, &QUEUE)
         .or_else(|_| setsockopt(fd, sockopt::RcvBuf, &QUEUE));
     Ok(())
+}
+
+/// Has the kernel stamp what comes in.
+///
+/// What came before it began to has no stamp then. With SO_TIMESTAMPNS it would get one when it is read,
+/// which is no time of arrival.
+fn stamp(fd: &OwnedFd) -> nix::Result<()> {
+    let flags = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
+        | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
+    setsockopt(fd, sockopt::Timestamping, &flags)?;
+    // Whoever opened the socket may have wanted that.
+    setsockopt(fd, sockopt::ReceiveTimestampns, &false)
 }
 
 impl Port {
@@ -130,12 +142,36 @@ impl Port {
         if emptied > clock::now() {
             return Err(io::Error::other("its queue is said to have been empty in the future"));
         }
-        setsockopt(&fd, sockopt::ReceiveTimestampns, &true)?;
+        stamp(&fd)?;
         Self::with(fd, Dating::new(emptied, then))
     }
 
     fn with(fd: OwnedFd, dating: Dating) -> io::Result<Self> {
-        Ok(Self { fd: watch(fd)?, dating, buffer: vec![0; LARGEST] })
+        let kernel_dropped = drops(&fd).unwrap_or(0);
+        let fd = watch(fd)?;
+        let pool = Pool::new(BATCH);
+        Ok(Self { fd, dating, pool, is_sifted: false, dropped: 0, kernel_dropped })
+    }
+
+    /// From now on, the kernel throws away what cannot be a message (see [`crate::sieve`]) without waking
+    /// this process; or, when `sift` is false, it does not, whoever told it to.
+    ///
+    /// # Errors
+    /// When the kernel cannot. What cannot be a message is then read and refused.
+    pub fn sift(&mut self, sift: bool) -> io::Result<()> {
+        let fd = self.fd.get_ref();
+        self.is_sifted = sift && sieve::attach(fd).map(|()| true)?;
+        if sift { Ok(()) } else { sieve::detach(fd) }
+    }
+
+    /// How many datagrams the kernel has thrown away since this port was opened or inherited, because they
+    /// could be no messages or because there was no room for them.
+    pub fn dropped(&mut self) -> u64 {
+        // Without an answer it is as it was.
+        let count = drops(self.fd.get_ref()).unwrap_or(self.kernel_dropped);
+        let new = count.wrapping_sub(std::mem::replace(&mut self.kernel_dropped, count));
+        self.dropped = self.dropped.saturating_add(new.into());
+        self.dropped
     }
 
     /// Sends `bytes` to `port` of `to`, from this port. Never waits.
@@ -172,42 +208,63 @@ impl Port {
         self.fd.readable().await.map(|mut guard| guard.retain_ready())
     }
 
-    /// Reads at most [`BATCH`] datagrams, in the order of their arrival, and hands each to `take`.
+    /// Reads at most [`BATCH`] datagrams, in the order of their arrival, and adds them to `batch`.
     ///
     /// # Errors
     /// When the kernel reports an error of the socket; reading may go on afterwards.
-    pub fn read(&mut self, mut take: impl FnMut(Datagram)) -> io::Result<Queue> {
-        let mut reading = Reading::take();
-        for _ in 0..BATCH {
-            let buffer = &mut self.buffer;
-            let received = attempt(&self.fd, |fd| receive(fd, buffer));
-            match received {
-                Ok(Received { from, stamp, said }) => {
-                    reading = Reading::take();
-                    let received_at = self.dating.date(stamp, reading);
-                    // Only IP sockets come here, and they always name their source.
-                    let Some(source) = from else {
-                        continue;
-                    };
-                    let (from, port) = (Address::of_source(source), source.port());
-                    take(Datagram { received_at, from, port, said });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.dating.emptied(reading);
-                    return Ok(Queue::Empty);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+    pub fn read(&mut self, batch: &mut Vec<Datagram>) -> io::Result<Queue> {
+        let before = Reading::take();
+        let Self { fd, dating, pool, is_sifted, .. } = self;
+        let mut count = 0;
+        let outcome = attempt(fd, |fd| {
+            count = pool.receive(fd)?;
+            // The call came to the end of the queue: the runtime need not be told once more.
+            if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        let queue = match outcome {
+            Ok(()) => Queue::More,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Queue::Empty,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Queue::More),
+            Err(error) => return Err(error),
+        };
+        if count > 0 {
+            let reading = Reading::take();
+            let mut was_let_through = false;
+            for received in pool.received() {
+                let said = read(&received);
+                was_let_through |= said.as_ref().is_err_and(|error| sieve::keeps_out(*error));
+                // Only IP sockets come here, and they always name their source.
+                let Some(source) = received.source else {
+                    continue;
+                };
+                let received_at = dating.date(received.stamp, reading);
+                let (from, port) = (Address::of_source(source), source.port());
+                batch.push(Datagram { received_at, from, port, said });
+            }
+            if *is_sifted && was_let_through {
+                // Another process that has the socket took the sieve away. Without one, all is as it was.
+                let _ = sieve::attach(fd.get_ref());
             }
         }
-        Ok(Queue::More)
+        if queue == Queue::Empty {
+            self.dating.emptied(before);
+        }
+        Ok(queue)
     }
 }
 
-struct Received {
-    from: Option<SocketAddr>,
-    stamp: Option<i64>,
-    said: Result<Words, DecodeError>,
+fn read(received: &Received<'_>) -> Result<Words, DecodeError> {
+    let &Received { bytes, length, .. } = received;
+    let cut = length.saturating_sub(bytes.len());
+    match Words::read(bytes) {
+        Err(DecodeError::TrailingBytes { extra }) => {
+            Err(DecodeError::TrailingBytes { extra: extra.saturating_add(cut) })
+        }
+        // What was cut is never a whole message, and there is room for more than any message has.
+        Err(DecodeError::TooLong { .. }) => Err(DecodeError::TooLong { len: length }),
+        Ok(_) if cut > 0 => Err(DecodeError::TooLong { len: length }),
+        other => other,
+    }
 }
 
 /// Sends `bytes` to `port` of `to`, from the port that `fd` is bound to. Never waits.
@@ -227,39 +284,6 @@ pub fn send(fd: &OwnedFd, to: Address, port: u16, bytes: &[u8]) -> io::Result<()
     Ok(())
 }
 
-fn receive(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
-    // The kernel starts to stamp a moment after it was asked to; what came before gets the time of
-    // this very call, which is no time of arrival.
-    let called = clock::realtime();
-    let mut control = nix::cmsg_space!(TimeSpec);
-    let (length, from, stamp, cut) = {
-        let mut slices = [IoSliceMut::new(buffer)];
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let message =
-            recvmsg::<SockaddrStorage>(fd.as_raw_fd(), &mut slices, Some(&mut control), flags)?;
-        let stamp = message.cmsgs().ok().and_then(|mut all| all.find_map(stamp));
-        let stamp = stamp.filter(|&stamp| stamp < called);
-        let from = message.address.as_ref().and_then(source);
-        (message.bytes, from, stamp, message.flags.contains(MsgFlags::MSG_TRUNC))
-    };
-    let bytes = buffer.get(..length).unwrap_or_default();
-    let said = match Words::read(bytes) {
-        // Cannot be, with a buffer of this size; but what was cut is never a whole message.
-        Ok(_) if cut => Err(DecodeError::TooLong { len: LARGEST }),
-        said => said,
-    };
-    Ok(Received { from, stamp, said })
-}
-
-fn stamp(message: ControlMessageOwned) -> Option<i64> {
-    match message {
-        ControlMessageOwned::ScmTimestampns(time) => {
-            Some(time.tv_sec().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec()))
-        }
-        _ => None,
-    }
-}
-
 fn source(address: &SockaddrStorage) -> Option<SocketAddr> {
     let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from((v4.ip(), v4.port())));
     v4.or_else(|| {
@@ -269,105 +293,4 @@ fn source(address: &SockaddrStorage) -> Option<SocketAddr> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use fence_kdump_core::{ByteOrder, encode};
-    use std::net::UdpSocket;
-    use std::time::Duration;
-
-    fn port_of(port: &Port) -> u16 {
-        let bound: SockaddrStorage = getsockname(port.as_fd().as_raw_fd()).unwrap();
-        source(&bound).unwrap().port()
-    }
-
-    #[tokio::test]
-    async fn both_families_whole_datagrams_and_their_true_age() {
-        let mut port = Port::open(0).unwrap();
-        let number = port_of(&port);
-        let v4 = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let hello = encode(ByteOrder::NATIVE);
-        // The kernel starts to stamp a moment after it was asked to, and on a busy host, long after.
-        let is_stamping = |port: &mut Port| {
-            let before = clock::now();
-            v4.send_to(&hello, ("127.0.0.1", number)).unwrap();
-            let mut stamped = false;
-            while !port.read(|one| stamped |= one.received_at >= before).is_ok_and(|_| stamped) {
-                if clock::now().saturating_since(before) > Duration::from_millis(50) {
-                    return false;
-                }
-            }
-            true
-        };
-        assert!((0..100).any(|_| is_stamping(&mut port)), "nothing is stamped");
-        let before = clock::now();
-        v4.send_to(&hello, ("127.0.0.1", number)).unwrap();
-        v4.send_to(&[], ("127.0.0.1", number)).unwrap();
-        let mut long = vec![0; 60_000];
-        long.splice(..8, hello);
-        v4.send_to(&long, ("127.0.0.1", number)).unwrap();
-        let after = clock::now();
-        std::thread::sleep(Duration::from_millis(300));
-        port.readable().await.unwrap();
-        let mut heard = Vec::new();
-        assert_eq!(port.read(|datagram| heard.push(datagram)).unwrap(), Queue::Empty);
-        let [first, empty, too_long] = heard.as_slice() else {
-            panic!("{heard:?}");
-        };
-        assert_eq!(first.from.to_string(), "127.0.0.1");
-        assert!(first.said.is_ok());
-        assert!((before..=after).contains(&first.received_at), "not when it was read");
-        assert_eq!(first.port, v4.local_addr().unwrap().port());
-        assert_eq!(empty.said, Err(DecodeError::Empty));
-        assert_eq!(too_long.said, Err(DecodeError::TrailingBytes { extra: 59_992 }));
-    }
-
-    /// Whoever is answered sees the port at which is listened, whichever family it speaks.
-    #[tokio::test]
-    async fn an_answer_comes_from_the_port_that_listens() {
-        let mut port = Port::open(0).unwrap();
-        let number = port_of(&port);
-        for host in ["127.0.0.1", "::1"] {
-            let sender = UdpSocket::bind((host, 0)).unwrap();
-            sender.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-            sender.send_to(&encode(ByteOrder::NATIVE), (host, number)).unwrap();
-            port.readable().await.unwrap();
-            let mut heard = Vec::new();
-            let _ = port.read(|datagram| heard.push(datagram)).unwrap();
-            let one = heard.pop().unwrap();
-            port.send(one.from, one.port, b"answer").unwrap();
-            let mut bytes = [0; 16];
-            let (length, from) = sender.recv_from(&mut bytes).unwrap();
-            assert_eq!((&bytes[..length], from.port()), (&b"answer"[..], number), "{host}");
-        }
-    }
-
-    /// A queue that nobody has told of yet is not empty.
-    #[tokio::test]
-    async fn what_has_just_come_is_there() {
-        let mut port = Port::open(0).unwrap();
-        let v4 = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let hello = encode(ByteOrder::NATIVE);
-        for _ in 0..3 {
-            v4.send_to(&hello, ("127.0.0.1", port_of(&port))).unwrap();
-            let sent = clock::now();
-            let mut heard = Vec::new();
-            let queue = port.read(|datagram| heard.push(datagram)).unwrap();
-            assert_eq!((heard.len(), queue), (1, Queue::Empty));
-            assert!(heard.iter().all(|datagram| datagram.received_at <= sent));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_is_not_of_the_port_is_not_inherited() {
-        let other = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let error = Port::inherit(other.into(), 1, clock::now(), Reading::take()).unwrap_err();
-        assert!(error.to_string().contains("UDP port 1"), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_port_in_use_is_told() {
-        let port = Port::open(0).unwrap();
-        let again = Port::open(port_of(&port));
-        assert!(matches!(again, Err(PortError::InUse(_))), "{again:?}");
-    }
-}
+mod tests;

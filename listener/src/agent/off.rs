@@ -175,7 +175,10 @@ impl Wait<'_> {
 
     fn heed(&mut self, news: News) {
         match news {
-            News::Datagram(datagram) => self.hear(&datagram),
+            News::Datagrams(batch) => {
+                batch.iter().for_each(|datagram| self.hear(datagram));
+                self.line.reuse(batch);
+            }
             News::Notice(notice) => self.heed_notice(notice),
             News::StatusAsked(id, _) => {
                 let program = "fence_kdump".to_owned();

@@ -263,6 +263,9 @@ impl Clients {
     /// Tells everybody who asked about where `datagram` came from, or about the name that it has. The
     /// packet is made only when somebody did.
     pub fn tell(&mut self, datagram: &Datagram) {
+        if self.asking == 0 {
+            return;
+        }
         let by_address = self.addresses.by.get(&datagram.from);
         let name = if self.names.by.is_empty() { None } else { named(datagram) };
         let by_name = name.and_then(|name| self.names.by.get(name.as_str()));

@@ -35,7 +35,7 @@ const GATHERED: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(1);
 
 /// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
-const NEWS: usize = 64 * BATCH;
+const NEWS: usize = 64;
 
 /// A socket that somebody else opened, and what is known of its queue.
 #[derive(Debug)]
@@ -62,6 +62,10 @@ pub struct Holder {
     news: VecDeque<News>,
     /// Reading waits for so many others.
     gathering: Option<Gathering>,
+    /// The kernel throws away what cannot be a message.
+    sifts: bool,
+    /// Room for the next batch.
+    spare: Vec<Datagram>,
     /// Nothing is read any more.
     leaving: bool,
     /// Accepting failed, as it does when there are no descriptors left.
@@ -97,6 +101,8 @@ impl Holder {
             recent: Recent::default(),
             news: VecDeque::new(),
             gathering: None,
+            sifts: false,
+            spare: Vec::new(),
             leaving: false,
             closed_until: None,
         };
@@ -105,6 +111,29 @@ impl Holder {
             None => holder.open_port(),
         }
         holder
+    }
+
+    /// From now on, what cannot be a message may be thrown away by the kernel; otherwise it is told, too.
+    pub fn sift(&mut self, sift: bool) {
+        self.sifts = sift;
+        if let Some(port) = &mut self.port
+            && let Err(error) = port.sift(sift)
+        {
+            self.notice(Notice::Trouble(format!("UDP port {}: filter: {error}", self.number)));
+        }
+    }
+
+    /// How many datagrams the kernel has thrown away: see [`Port::dropped`].
+    pub fn dropped(&mut self) -> u64 {
+        self.port.as_mut().map_or(0, Port::dropped)
+    }
+
+    /// Takes back the room of datagrams that were told, so that the next ones need none of their own.
+    pub fn reuse(&mut self, mut room: Vec<Datagram>) {
+        room.clear();
+        if room.capacity() > self.spare.capacity() {
+            self.spare = room;
+        }
     }
 
     /// What happens next. Cancel-safe.
@@ -139,8 +168,10 @@ impl Holder {
 
     /// What was heard from `addresses`, or in one of `names`, a moment ago is told again.
     pub fn recall(&mut self, addresses: &[Address], names: &[String]) {
-        let found = self.recent.of(addresses, names);
-        self.news.extend(found.into_iter().cloned().map(News::Datagram));
+        let found: Vec<_> = self.recent.of(addresses, names).into_iter().cloned().collect();
+        if !found.is_empty() {
+            self.news.push_back(News::Datagrams(found));
+        }
     }
 
     /// Sends `bytes` from the UDP port.
@@ -230,6 +261,8 @@ impl Holder {
 
     fn listening(&mut self, port: Port) {
         self.port = Some(port);
+        // Also when it was inherited from somebody who did otherwise.
+        self.sift(self.sifts);
         self.notice(Notice::Listening);
         for id in self.clients.wanting_socket() {
             self.give_socket(id);
@@ -329,16 +362,21 @@ impl Holder {
 
     /// Reads one batch; every message is told to whoever asked, before anything else happens.
     fn read(&mut self) -> Queue {
-        let Self { port: Some(port), clients, recent, news, .. } = self else {
+        let Self { port: Some(port), clients, recent, news, spare, .. } = self else {
             return Queue::Empty;
         };
-        let read = port.read(|datagram| {
-            if datagram.said.is_ok() {
-                recent.remember(&datagram);
-                clients.tell(&datagram);
-            }
-            news.push_back(News::Datagram(datagram));
-        });
+        let mut batch = std::mem::take(spare);
+        batch.reserve(BATCH);
+        let read = port.read(&mut batch);
+        for datagram in batch.iter().filter(|datagram| datagram.said.is_ok()) {
+            recent.remember(datagram);
+            clients.tell(datagram);
+        }
+        if batch.is_empty() {
+            *spare = batch;
+        } else {
+            news.push_back(News::Datagrams(batch));
+        }
         match read {
             Ok(queue) => queue,
             Err(error) => {

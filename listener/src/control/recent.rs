@@ -1,6 +1,11 @@
 //! Messages that came a moment ago, from anybody: whoever asks a moment later must still hear of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::address::Address;
 use crate::socket::Datagram;
@@ -16,35 +21,88 @@ type Sender = (Address, bool);
 /// which is less than 3 MiB with all that belongs to them.
 ///
 /// Two generations: when the younger is full it becomes the elder, and the elder is forgotten. So
-/// remembering costs the same whatever is sent.
+/// remembering costs the same whatever is sent, and once both were full, nothing is allocated for it.
 #[derive(Debug, Default)]
 pub struct Recent {
-    younger: HashMap<Sender, Datagram>,
-    elder: HashMap<Sender, Datagram>,
+    /// Keyed at random with each start, so that nobody can choose addresses that share a place.
+    keys: RandomState,
+    younger: Generation,
+    elder: Generation,
+}
+
+/// At most one message of a sender.
+#[derive(Debug, Default)]
+struct Generation {
+    /// Where in `all` the message of a sender is.
+    places: HashTable<usize>,
+    all: Vec<Datagram>,
+}
+
+fn sender(datagram: &Datagram) -> Sender {
+    let is_signed = datagram.said.as_ref().is_ok_and(|words| words.is_signed());
+    (datagram.from, is_signed)
+}
+
+fn hash(keys: &RandomState, (address, is_signed): Sender) -> u64 {
+    match address.ip() {
+        // In one number, since it is done for each datagram.
+        IpAddr::V4(v4) => keys.hash_one(u64::from(v4.to_bits()) << 1 | u64::from(is_signed)),
+        IpAddr::V6(_) => keys.hash_one((address, is_signed)),
+    }
+}
+
+impl Generation {
+    fn get(&self, keys: &RandomState, wanted: Sender) -> Option<&Datagram> {
+        let is_its = |&place: &usize| self.all.get(place).map(sender) == Some(wanted);
+        self.all.get(*self.places.find(hash(keys, wanted), is_its)?)
+    }
+
+    /// Keeps it, unless what is kept of its sender is later. False when there is no room.
+    fn keep(&mut self, keys: &RandomState, datagram: &Datagram) -> bool {
+        let Self { places, all } = self;
+        let of = sender(datagram);
+        let is_its = |&place: &usize| all.get(place).map(sender) == Some(of);
+        let rehash = |&place: &usize| all.get(place).map_or(0, |one| hash(keys, sender(one)));
+        match places.entry(hash(keys, of), is_its, rehash) {
+            Entry::Occupied(entry) => {
+                let known = all.get_mut(*entry.get());
+                if let Some(known) = known.filter(|one| one.received_at <= datagram.received_at) {
+                    known.clone_from(datagram);
+                }
+                true
+            }
+            Entry::Vacant(_) if all.len() >= GENERATION => false,
+            Entry::Vacant(entry) => {
+                entry.insert(all.len());
+                all.push(datagram.clone());
+                true
+            }
+        }
+    }
 }
 
 impl Recent {
     /// A datagram came. Nothing is remembered of one that is no message.
     pub fn remember(&mut self, datagram: &Datagram) {
-        let Ok(message) = datagram.message() else {
+        if datagram.said.is_err() || self.younger.keep(&self.keys, datagram) {
             return;
-        };
-        let sender = (datagram.from, message.signed().is_some());
-        if self.younger.len() >= GENERATION && !self.younger.contains_key(&sender) {
-            self.elder = std::mem::take(&mut self.younger);
         }
-        let known = self.younger.entry(sender).or_insert_with(|| datagram.clone());
-        if datagram.received_at >= known.received_at {
-            known.clone_from(datagram);
-        }
+        std::mem::swap(&mut self.younger, &mut self.elder);
+        self.younger.places.clear();
+        self.younger.all.clear();
+        self.younger.keep(&self.keys, datagram);
+    }
+
+    /// The latest message of each sender.
+    fn latest(&self) -> impl Iterator<Item = &Datagram> {
+        let forgotten = |one: &&Datagram| self.younger.get(&self.keys, sender(one)).is_none();
+        self.younger.all.iter().chain(self.elder.all.iter().filter(forgotten))
     }
 
     /// All that are remembered, in the order of their arrival.
     #[must_use]
     pub fn all(&self) -> Vec<&Datagram> {
-        let forgotten = |(sender, _): &(&Sender, _)| !self.younger.contains_key(sender);
-        let elder = self.elder.iter().filter(forgotten).map(|(_, datagram)| datagram);
-        let mut all: Vec<&Datagram> = self.younger.values().chain(elder).collect();
+        let mut all: Vec<&Datagram> = self.latest().collect();
         all.sort_by_key(|datagram| datagram.received_at);
         all
     }
@@ -56,7 +114,10 @@ impl Recent {
         let mut found: Vec<&Datagram> = Vec::new();
         if names.is_empty() {
             let senders = addresses.iter().flat_map(|&from| [(from, false), (from, true)]);
-            let latest = |sender| self.younger.get(&sender).or_else(|| self.elder.get(&sender));
+            let latest = |sender| {
+                let younger = self.younger.get(&self.keys, sender);
+                younger.or_else(|| self.elder.get(&self.keys, sender))
+            };
             found.extend(senders.filter_map(latest));
         } else {
             let addresses: HashSet<_> = addresses.iter().collect();
@@ -65,9 +126,7 @@ impl Recent {
                 addresses.contains(&datagram.from)
                     || named(datagram).is_some_and(|name| names.contains(&name))
             };
-            let forgotten = |(sender, _): &(&Sender, _)| !self.younger.contains_key(sender);
-            let elder = self.elder.iter().filter(forgotten).map(|(_, datagram)| datagram);
-            found.extend(self.younger.values().chain(elder).filter(asked));
+            found.extend(self.latest().filter(asked));
         }
         found.sort_by_key(|datagram| datagram.received_at);
         found
@@ -116,7 +175,7 @@ mod tests {
         recent.remember(&datagram(99_999, 5, None));
         assert_eq!(recent.of(&[last.from], &[]), [&last]);
         assert!(recent.of(&[address(0)], &[]).is_empty());
-        assert!(recent.younger.len() + recent.elder.len() <= 2 * GENERATION);
+        assert!(recent.younger.all.len() + recent.elder.all.len() <= 2 * GENERATION);
         recent.remember(&Datagram { said: Words::read(b""), ..datagram(1, 1, None) });
         assert!(recent.of(&[address(1)], &[]).is_empty(), "no message");
     }

@@ -93,7 +93,8 @@ pub async fn follow(
     let mut run = Run {
         source,
         fleet: Fleet::new(nodes, examiner),
-        line: Line::to_everything(config.port),
+        // Who wants to hear of each datagram wants to hear also of those that are none of ours.
+        line: Line::to_everything(config.port, voice.verbose() == 0),
         resolver: None,
         notary: None,
         herald,
@@ -320,7 +321,11 @@ impl Run {
 
     fn heed(&mut self, news: News) {
         match news {
-            News::Datagram(datagram) => self.hear(&datagram),
+            News::Datagrams(batch) => {
+                let now = clock::now();
+                batch.iter().for_each(|datagram| self.hear(datagram, now));
+                self.line.reuse(batch);
+            }
             News::Notice(notice) => {
                 tell_notice(&notice, self.config.port, &self.voice);
                 if !std::mem::replace(&mut self.is_ready, true) {
@@ -366,9 +371,8 @@ impl Run {
         }
     }
 
-    fn hear(&mut self, datagram: &Datagram) {
-        let Heard { told, challenge, hearing } =
-            self.fleet.hear(datagram, clock::now(), proof::random);
+    fn hear(&mut self, datagram: &Datagram, now: Instant) {
+        let Heard { told, challenge, hearing } = self.fleet.hear(datagram, now, proof::random);
         match told {
             Some(told) => self.tell_of_datagram(told),
             None => tell_details(datagram, &self.voice),
