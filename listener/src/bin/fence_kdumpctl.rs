@@ -4,22 +4,22 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use fence_kdump_listener::ctl::{self, command::Options};
+use fence_kdump_listener::ctl::{self, command::Options, screen};
 
 fn main() -> ExitCode {
     // A core dump of this process would have keys in it.
     ctl::leave_no_core_dump();
     match ctl::run(Options::parse()) {
-        Ok(text) => {
+        Ok(done) => {
             // A reader that has seen enough is no failure.
-            if !text.is_empty() {
-                drop(writeln!(std::io::stdout(), "{text}"));
+            if !done.text.is_empty() {
+                drop(screen::print(&format!("{}\n", done.text)));
             }
-            ExitCode::SUCCESS
+            ExitCode::from(done.code)
         }
         Err(error) => {
             drop(writeln!(std::io::stderr(), "fence_kdumpctl: {error}"));
-            ExitCode::FAILURE
+            ExitCode::from(error.code())
         }
     }
 }

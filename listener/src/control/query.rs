@@ -100,6 +100,12 @@ impl Counter {
         Err(QueryError::Nobody(port))
     }
 
+    /// The same, but each answer is waited for at most for `patience`.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// One page of the answer to `inquiry`. When this is given up, so is the connection.
     ///
     /// # Errors

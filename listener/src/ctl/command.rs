@@ -1,18 +1,25 @@
 //! What `fence_kdumpctl` can be asked for. Its man page and its completions are made from this.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Keys for signed crash messages, and a look at what is known.
+use crate::store::STATE_DIR;
+
+/// Sees which nodes are in their crash kernels, and makes keys for signed crash messages
+///
+/// What is known now comes from fence_kdumpd, which reads the UDP port on this host; what was, from its
+/// history. None of it is a verdict: only the agent, fence_kdump, says whether a node is fenced.
 ///
 /// A cluster has one key, which its listeners share: fence_kdump and fence_kdumpd on every host that
 /// fences. Each node has a key of its own, derived from it, which its crash kernel signs with. Keys are
 /// in files that root alone can read, and appear nowhere else: not in arguments, not in what is
 /// printed.
 ///
-/// Every command explains itself with --help. Exit status 0: done. 1: not done, and standard error says
-/// why. 2: wrong usage.
+/// Every command explains itself with --help. Exit status 0: done; of "status NODE" and "wait": the node is
+/// in its crash kernel. 1: not done, and standard error says why. 2: wrong usage. 3: the node is known, but not
+/// known to be in its crash kernel. 4: there is no such node.
 #[derive(Debug, Parser)]
 #[command(name = "fence_kdumpctl", version)]
 pub struct Options {
@@ -24,13 +31,94 @@ pub struct Options {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Action {
-    /// Show who reads the UDP port on this host, and the state of every node
+    /// Show who reads the UDP port on this host, and how the nodes are
     ///
-    /// Asks fence_kdumpd, or the agent that reads the port.
+    /// Nodes that matter come first: those in their crash kernels, those that fell silent before they were
+    /// done, then those that are done. Nodes that were never heard are counted. In a narrow terminal, what
+    /// matters less is left out; to a file or a pipe, nothing is.
+    ///
+    /// Without fence_kdumpd, it tells which agent reads the port; an agent keeps no list of nodes.
+    #[command(after_help = STATUS_CODES)]
     Status {
-        /// The UDP port
-        #[arg(short = 'p', long = "ipport", value_name = "PORT", default_value_t = fence_kdump_core::PORT, value_parser = clap::value_parser!(u16).range(1..))]
-        port: u16,
+        /// Only this node, with all that is known of it: its name, or an address of it
+        node: Option<String>,
+        /// Whom to ask.
+        #[command(flatten)]
+        port: Port,
+        /// Show all nodes, also those that were never heard
+        #[arg(long, conflicts_with = "node")]
+        all: bool,
+        /// As one JSON object, with all nodes
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show how the nodes are, all the time
+    ///
+    /// Until it is interrupted. On a terminal, the table is drawn in place; otherwise each change of a node is
+    /// one line. It goes on when fence_kdumpd is started anew.
+    Watch {
+        /// Whom to ask.
+        #[command(flatten)]
+        port: Port,
+        /// How often it looks, in seconds
+        #[arg(short, long, value_name = "SECONDS", default_value = "1", value_parser = seconds_between)]
+        interval: Duration,
+        /// Show all nodes, also those that were never heard
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show the dumps of the past, the latest first
+    ///
+    /// From the history that fence_kdumpd writes, whether or not it runs.
+    History {
+        /// Only of this node
+        node: Option<String>,
+        /// Only what changed in so long a time, such as 2days or 1h
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        since: Option<Duration>,
+        /// How many at most
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// What happened one by one, instead of whole dumps
+        #[arg(long)]
+        events: bool,
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+        /// Where fence_kdumpd keeps its state
+        #[arg(long, value_name = "DIR", default_value = STATE_DIR)]
+        state_dir: PathBuf,
+    },
+    /// Wait until fence_kdumpd says that a node is in its crash kernel
+    ///
+    /// For scripts that prepare or report. It is no fencing: fence_kdumpd may have heard the node before
+    /// this began, and only fence_kdump knows when that is too long ago. It waits on when fence_kdumpd is
+    /// started anew.
+    #[command(after_help = WAIT_CODES)]
+    Wait {
+        /// The node: its name, or an address of it
+        node: String,
+        /// Whom to ask.
+        #[command(flatten)]
+        port: Port,
+        /// How long, in seconds; with 0, it looks once
+        #[arg(short, long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+        timeout: Duration,
+        /// Wait for one of these states instead [default: started,dumping]
+        #[arg(long = "state", value_name = "STATE", value_delimiter = ',')]
+        states: Vec<State>,
+        /// Only what is heard after this began counts
+        #[arg(long)]
+        fresh: bool,
+    },
+    /// Show the nodes that are configured: what their messages have to prove, keys and addresses
+    ///
+    /// An address that two nodes have is marked: its messages count for neither. So is a node for which
+    /// there is no key, and a name for which no address was found.
+    Nodes {
+        /// Whom to ask.
+        #[command(flatten)]
+        port: Port,
         /// As one JSON object
         #[arg(long)]
         json: bool,
@@ -48,6 +136,69 @@ pub enum Action {
         #[arg(short = 'k', long, value_name = "FILE")]
         key_file: Option<PathBuf>,
     },
+}
+
+const STATUS_CODES: &str = "With a NODE, exit status 0: it is in its crash kernel (started or dumping). \
+    3: it is not known to be. 4: there is no such node. 1: nobody answers.";
+
+const WAIT_CODES: &str = "Exit status 0: it is in its crash kernel, or in the state that was asked for. 3: it was \
+    not for the whole time. 4: there is no such node. 1: nobody answered.";
+
+/// Whom to ask.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Port {
+    /// The UDP port
+    #[arg(id = "port", short = 'p', long = "ipport", value_name = "PORT", default_value_t = fence_kdump_core::PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub number: u16,
+}
+
+/// What a node can be waited for to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum State {
+    /// It was heard once
+    Started,
+    /// It was heard again, or says that it writes its dump
+    Dumping,
+    /// It is done, or silent
+    Finished,
+    /// It fell silent before it was done
+    Lost,
+    /// It left its crash kernel
+    Rebooted,
+}
+
+impl State {
+    /// The two in which a node is in its crash kernel.
+    pub const IN_CRASH_KERNEL: [Self; 2] = [Self::Started, Self::Dumping];
+
+    /// As the daemon calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Dumping => "dumping",
+            Self::Finished => "finished",
+            Self::Lost => "lost",
+            Self::Rebooted => "rebooted",
+        }
+    }
+}
+
+/// The longest time that can be given, in seconds: a day.
+const LONGEST: u64 = 86_400;
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.parse().ok().filter(|number| *number <= LONGEST);
+    let number = number.ok_or(format!("'{text}' is not a number of seconds from 0 to {LONGEST}"));
+    number.map(Duration::from_secs)
+}
+
+fn seconds_between(text: &str) -> Result<Duration, String> {
+    let is_number = text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
+    let number = text.parse::<f64>().ok().filter(|_| is_number);
+    let number = number.filter(|number| (0.2..=3600.0).contains(number));
+    let number = number.ok_or(format!("'{text}' is not a number of seconds from 0.2 to 3600"));
+    number.map(Duration::from_secs_f64)
 }
 
 /// What to do with keys.
@@ -104,4 +255,28 @@ pub enum Key {
         #[arg(long, requires = "finish")]
         force: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_checked() {
+        let good = ["0", "60", "86400"];
+        assert!(good.iter().all(|text| seconds(text).is_ok()));
+        for bad in ["", "-1", "1.5", "86401", "1s", "nan"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+        assert_eq!(seconds_between("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "0", "0.1", "-1", "nan", "inf", "1e1", "3601"] {
+            assert!(seconds_between(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -3,18 +3,34 @@
 //! | module | its one truth |
 //! |---|---|
 //! | [`command`] | what can be asked for; the man page and the completions come from it |
-//! | [`status`] | what whoever holds the port knows |
+//! | [`ask`] | whom to ask, and what may come of it |
+//! | [`status`] | how the nodes are |
+//! | [`one`] | how one node is |
+//! | [`watch`] | how they are, all the time |
+//! | [`wait`] | until one is in its crash kernel |
+//! | [`nodes`] | what is configured of them |
+//! | [`past`] | what was |
+//! | [`table`], [`words`], [`screen`] | how people see it |
 //! | [`make`] | new keys, and keys of nodes |
 //! | [`list`] | which keys a file has |
 //! | [`rotate`] | one cluster key after the other |
 //! | [`decode`] | what a datagram says |
 
+pub mod ask;
 pub mod command;
 pub mod decode;
 pub mod list;
 pub mod make;
+pub mod nodes;
+pub mod one;
+pub mod past;
 pub mod rotate;
+pub mod screen;
 pub mod status;
+pub mod table;
+pub mod wait;
+pub mod watch;
+pub mod words;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +39,7 @@ use fence_kdump_core::KeyId;
 use thiserror::Error;
 
 use crate::control::query::QueryError;
+use crate::history::HistoryError;
 use crate::keys::rotation::RotationError;
 use crate::keys::write::WriteError;
 use crate::keys::{CLUSTER_KEY_FILE, KeyFileError};
@@ -35,6 +52,29 @@ pub enum Failure {
     /// Nobody answers.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// Nobody who answers keeps a list of nodes.
+    #[error(
+        "process {pid} ({program}) reads UDP port {port} and knows no nodes: fence_kdumpd does not run"
+    )]
+    NoList {
+        /// Who answers.
+        program: String,
+        /// Its process.
+        pid: u32,
+        /// The port.
+        port: u16,
+    },
+    /// Nobody has that name or address.
+    #[error("{node:?}: no such node: {known}")]
+    NoNode {
+        /// What was asked for.
+        node: String,
+        /// What there is instead.
+        known: String,
+    },
+    /// The past cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// A key file is not as it should be.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
@@ -110,13 +150,64 @@ pub enum Failure {
     Json(#[from] serde_json::Error),
 }
 
-/// Does what was asked for. Returns what is to be said to the person who asked.
+/// What came of it, when it was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub struct Done {
+    /// What is to be said to the person who asked, without the end of the last line.
+    pub text: String,
+    /// The exit status; see [`code`].
+    pub code: u8,
+}
+
+impl From<String> for Done {
+    fn from(text: String) -> Self {
+        Self { text, code: code::DONE }
+    }
+}
+
+/// Exit statuses, for scripts.
+pub mod code {
+    /// Done; of a node, it is in its crash kernel.
+    pub const DONE: u8 = 0;
+    /// Not done.
+    pub const FAILED: u8 = 1;
+    /// The node is not known to be in its crash kernel. (2 is wrong usage.)
+    pub const NOT_KNOWN: u8 = 3;
+    /// There is no such node.
+    pub const NO_NODE: u8 = 4;
+}
+
+impl Failure {
+    /// The exit status.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::NoNode { .. } => code::NO_NODE,
+            _ => code::FAILED,
+        }
+    }
+}
+
+/// Does what was asked for.
 ///
 /// # Errors
 /// Why it was not done.
-pub fn run(options: Options) -> Result<String, Failure> {
-    match options.action {
-        Action::Status { port, json } => status::run(port, json),
+pub fn run(options: Options) -> Result<Done, Failure> {
+    let text = match options.action {
+        Action::Status { node: Some(node), port, json, .. } => {
+            return one::run(port.number, node, json);
+        }
+        Action::Status { node: None, port, all, json } => status::run(port.number, all, json),
+        Action::Watch { port, interval, all } => watch::run(port.number, interval, all),
+        Action::Wait { node, port, timeout, states, fresh } => {
+            return wait::run(port.number, &wait::Goal { node, timeout, states, fresh });
+        }
+        Action::Nodes { port, json } => nodes::run(port.number, json),
+        Action::History { node, since, limit, events, json, state_dir } => {
+            let want = past::Want { node, since, limit, json };
+            past::run(&state_dir, &want, events)
+        }
         Action::Key(Key::New { out }) => make::new(out.as_deref()),
         Action::Key(Key::Derive { node, key_file, out, force }) => {
             make::derive(&node, or_default(key_file.as_deref()), out.as_deref(), force)
@@ -131,7 +222,8 @@ pub fn run(options: Options) -> Result<String, Failure> {
             rotate::finish(or_default(key_file.as_deref()), force)
         }
         Action::Decode { key_file } => decode::run(key_file.as_deref()),
-    }
+    };
+    text.map(Done::from)
 }
 
 fn or_default(key_file: Option<&Path>) -> &Path {
