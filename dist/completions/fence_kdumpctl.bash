@@ -22,11 +22,23 @@ _fence_kdumpctl() {
             fence_kdumpctl,help)
                 cmd="fence_kdumpctl__subcmd__help"
                 ;;
+            fence_kdumpctl,history)
+                cmd="fence_kdumpctl__subcmd__history"
+                ;;
             fence_kdumpctl,key)
                 cmd="fence_kdumpctl__subcmd__key"
                 ;;
+            fence_kdumpctl,nodes)
+                cmd="fence_kdumpctl__subcmd__nodes"
+                ;;
             fence_kdumpctl,status)
                 cmd="fence_kdumpctl__subcmd__status"
+                ;;
+            fence_kdumpctl,wait)
+                cmd="fence_kdumpctl__subcmd__wait"
+                ;;
+            fence_kdumpctl,watch)
+                cmd="fence_kdumpctl__subcmd__watch"
                 ;;
             fence_kdumpctl__subcmd__help,decode)
                 cmd="fence_kdumpctl__subcmd__help__subcmd__decode"
@@ -34,11 +46,23 @@ _fence_kdumpctl() {
             fence_kdumpctl__subcmd__help,help)
                 cmd="fence_kdumpctl__subcmd__help__subcmd__help"
                 ;;
+            fence_kdumpctl__subcmd__help,history)
+                cmd="fence_kdumpctl__subcmd__help__subcmd__history"
+                ;;
             fence_kdumpctl__subcmd__help,key)
                 cmd="fence_kdumpctl__subcmd__help__subcmd__key"
                 ;;
+            fence_kdumpctl__subcmd__help,nodes)
+                cmd="fence_kdumpctl__subcmd__help__subcmd__nodes"
+                ;;
             fence_kdumpctl__subcmd__help,status)
                 cmd="fence_kdumpctl__subcmd__help__subcmd__status"
+                ;;
+            fence_kdumpctl__subcmd__help,wait)
+                cmd="fence_kdumpctl__subcmd__help__subcmd__wait"
+                ;;
+            fence_kdumpctl__subcmd__help,watch)
+                cmd="fence_kdumpctl__subcmd__help__subcmd__watch"
                 ;;
             fence_kdumpctl__subcmd__help__subcmd__key,derive)
                 cmd="fence_kdumpctl__subcmd__help__subcmd__key__subcmd__derive"
@@ -89,7 +113,7 @@ _fence_kdumpctl() {
 
     case "${cmd}" in
         fence_kdumpctl)
-            opts="-h -V --help --version status key decode help"
+            opts="-h -V --help --version status watch history wait nodes key decode help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -125,7 +149,7 @@ _fence_kdumpctl() {
             return 0
             ;;
         fence_kdumpctl__subcmd__help)
-            opts="status key decode help"
+            opts="status watch history wait nodes key decode help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -153,6 +177,20 @@ _fence_kdumpctl() {
             return 0
             ;;
         fence_kdumpctl__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fence_kdumpctl__subcmd__help__subcmd__history)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -236,6 +274,20 @@ _fence_kdumpctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        fence_kdumpctl__subcmd__help__subcmd__nodes)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         fence_kdumpctl__subcmd__help__subcmd__status)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -243,6 +295,64 @@ _fence_kdumpctl() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fence_kdumpctl__subcmd__help__subcmd__wait)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fence_kdumpctl__subcmd__help__subcmd__watch)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fence_kdumpctl__subcmd__history)
+            opts="-n -h --since --limit --events --json --state-dir --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -444,7 +554,7 @@ _fence_kdumpctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        fence_kdumpctl__subcmd__status)
+        fence_kdumpctl__subcmd__nodes)
             opts="-p -h --ipport --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -456,6 +566,92 @@ _fence_kdumpctl() {
                     return 0
                     ;;
                 -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fence_kdumpctl__subcmd__status)
+            opts="-p -h --ipport --all --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --ipport)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fence_kdumpctl__subcmd__wait)
+            opts="-p -t -h --ipport --timeout --state --fresh --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --ipport)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -W "started dumping finished lost rebooted" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fence_kdumpctl__subcmd__watch)
+            opts="-p -i -h --ipport --interval --all --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --ipport)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -i)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -26,13 +26,40 @@ end
 
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -s V -l version -d 'Print version'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "status" -d 'Show who reads the UDP port on this host, and the state of every node'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "status" -d 'Show who reads the UDP port on this host, and how the nodes are'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "watch" -d 'Show how the nodes are, all the time'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "history" -d 'Show the dumps of the past, the latest first'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "wait" -d 'Wait until fence_kdumpd says that a node is in its crash kernel'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "nodes" -d 'Show the nodes that are configured: what their messages have to prove, keys and addresses'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "key" -d 'Make, derive, list and rotate keys'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "decode" -d 'Say what datagrams mean'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -s p -l ipport -d 'The UDP port' -r
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -l json -d 'As one JSON object'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -l all -d 'Show all nodes, also those that were never heard'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -l json -d 'As one JSON object, with all nodes'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand watch" -s p -l ipport -d 'The UDP port' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand watch" -s i -l interval -d 'How often it looks, in seconds' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand watch" -l all -d 'Show all nodes, also those that were never heard'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand watch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand history" -l since -d 'Only what changed in so long a time, such as 2days or 1h' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand history" -s n -l limit -d 'How many at most' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand history" -l state-dir -d 'Where fence_kdumpd keeps its state' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand history" -l events -d 'What happened one by one, instead of whole dumps'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand history" -l json -d 'As one JSON object'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand wait" -s p -l ipport -d 'The UDP port' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand wait" -s t -l timeout -d 'How long, in seconds; with 0, it looks once' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand wait" -l state -d 'Wait for one of these states instead [default: started,dumping]' -r -f -a "started\t'It was heard once'
+dumping\t'It was heard again, or says that it writes its dump'
+finished\t'It is done, or silent'
+lost\t'It fell silent before it was done'
+rebooted\t'It left its crash kernel'"
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand wait" -l fresh -d 'Only what is heard after this began counts'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand wait" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand nodes" -s p -l ipport -d 'The UDP port' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand nodes" -l json -d 'As one JSON object'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand nodes" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -s h -l help -d 'Print help'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -f -a "new" -d 'Make the cluster key'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and not __fish_seen_subcommand_from new derive list rotate help" -f -a "derive" -d 'Make a node\'s own key from the cluster key'
@@ -59,10 +86,14 @@ complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and _
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand decode" -s k -l key-file -d 'Verify authentication codes with the keys of this file' -r -F
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand decode" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status key decode help" -f -a "status" -d 'Show who reads the UDP port on this host, and the state of every node'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status key decode help" -f -a "key" -d 'Make, derive, list and rotate keys'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status key decode help" -f -a "decode" -d 'Say what datagrams mean'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status key decode help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "status" -d 'Show who reads the UDP port on this host, and how the nodes are'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "watch" -d 'Show how the nodes are, all the time'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "history" -d 'Show the dumps of the past, the latest first'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "wait" -d 'Wait until fence_kdumpd says that a node is in its crash kernel'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "nodes" -d 'Show the nodes that are configured: what their messages have to prove, keys and addresses'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "key" -d 'Make, derive, list and rotate keys'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "decode" -d 'Say what datagrams mean'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "new" -d 'Make the cluster key'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "derive" -d 'Make a node\'s own key from the cluster key'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "list" -d 'Show which keys a file has: their ids, never the keys'

@@ -1,4 +1,4 @@
-//! The man page and the completions of `fence_kdumpctl` come from its definition, and are as it says:
+//! The man pages and the completions of the programs come from their definitions, and are as these say:
 //! `UPDATE=1 cargo test -p fence-kdump --test generated` writes them anew.
 
 use std::fs;
@@ -7,74 +7,29 @@ use std::path::{Path, PathBuf};
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
-use fence_kdump_listener::ctl::command::Options;
+use fence_kdump_listener::{ctl, daemon};
 
-/// What the definition does not say.
-const MORE: &str = r#".SH FILES
-.TP
-.I /etc/fence_kdump/cluster.key
-The cluster key, on every host that listens: a line
-.RI "\(oqcluster " "KEYID KEY" \(cq,
-and during a rotation a second one with the previous key.
-.TP
-.I /etc/fence_kdump/NODE.node.key
-The key of a node, as
-.B key derive
-writes it: a line
-.RI "\(oqnode " "KEYID KEY CHECK NAME" \(cq.
-.TP
-.I /etc/fence_kdump/node.key
-The same file where it belongs: on the node, for its crash kernel's image.
-.PP
-Each belongs to root, with mode 0600: a key file that others can read or change is refused everywhere.
-KEYID and CHECK tell a damaged line from a whole one, and name a key without giving it away.
-.SH EXIT STATUS
-.TP
-.B 0
-Done.
-.TP
-.B 1
-Not done; standard error says why, and what can be done.
-.TP
-.B 2
-Wrong usage.
-.SH EXAMPLES
-Turn signed messages on, for node n1, then for the others:
-.PP
-.nf
-# fence_kdumpctl key new
-# ssh n2 mkdir \-pm 700 /etc/fence_kdump
-# scp /etc/fence_kdump/cluster.key n2:/etc/fence_kdump/
-# fence_kdumpctl key derive n1
-# scp /etc/fence_kdump/n1.node.key n1:/etc/fence_kdump/node.key
-.fi
-.PP
-The same without a file in between:
-.PP
-.nf
-# fence_kdumpctl key derive n1 \-o \- | ssh n1 \(aqumask 077; cat >/etc/fence_kdump/node.key\(aq
-.fi
-.PP
-Replace the cluster key, without a moment in which a node is not believed:
-.PP
-.nf
-# fence_kdumpctl key rotate
-# fence_kdumpctl key derive \-\-force n1
-# fence_kdumpctl key rotate \-\-finish
-.fi
-.PP
-with the files copied after each step as the command says.
-.PP
-What is in a datagram that was captured, and whether it was signed with a key of this cluster:
-.PP
-.nf
-# echo 402a301b01000000 | fence_kdumpctl decode \-k /etc/fence_kdump/cluster.key
-{"message":{"byte_order":"little","extended":false,"mac":"none"}}
-.fi
-.SH SEE ALSO
-.BR fence_kdump (8),
-.BR fence_kdump_send (8)
-"#;
+/// A program, its definition, and what the definition does not say.
+struct Program {
+    name: &'static str,
+    definition: Command,
+    more: &'static str,
+}
+
+fn programs() -> [Program; 2] {
+    [
+        Program {
+            name: "fence_kdumpctl",
+            definition: ctl::command::Options::command(),
+            more: include_str!("generated/fence_kdumpctl.man"),
+        },
+        Program {
+            name: "fence_kdumpd",
+            definition: daemon::Options::command(),
+            more: include_str!("generated/fence_kdumpd.man"),
+        },
+    ]
+}
 
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")
@@ -103,7 +58,9 @@ fn body(render: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> String {
     let text = String::from_utf8(text).expect("text");
     // The preamble that makes apostrophes plain stands once, at the top.
     let lines = text.lines().skip_while(|line| !line.starts_with(".SH"));
-    lines.skip(1).map(|line| format!("{line}\n")).collect()
+    let text: String = lines.skip(1).map(|line| format!("{line}\n")).collect();
+    // What clap_mangen puts before possible values is a paragraph too many.
+    text.replace("\n.br\n\n.br\n", "\n.br\n")
 }
 
 /// `fence_kdumpctl key list [-k FILE] [--json]`, in bold and italics.
@@ -129,8 +86,19 @@ fn synopsis(words: &str, command: &Command) -> String {
     line
 }
 
-fn man_page() -> String {
-    let mut root = Options::command();
+/// Those of the program itself, not of its commands; --help and --version explain themselves.
+fn own_options(root: &Command) -> Option<Command> {
+    let mut own = root.clone();
+    for name in ["help", "version"] {
+        own = own.mut_arg(name, |option| option.hide(true));
+    }
+    let has_some = own.get_arguments().any(|option| !option.is_hide_set());
+    has_some.then_some(own)
+}
+
+fn man_page(program: &Program) -> String {
+    let Program { name, definition, more } = program;
+    let mut root = definition.clone();
     root.build();
     let man = Man::new(root.clone())
         .section("8")
@@ -140,43 +108,59 @@ fn man_page() -> String {
     let mut page = Vec::new();
     man.render_title(&mut page).expect("memory takes everything");
     let mut page = String::from_utf8(page).expect("text");
-    let about = root.get_about().expect("what it is for").to_string().to_lowercase();
-    page.push_str(&format!(".SH NAME\nfence_kdumpctl \\- {}\n", about.trim_end_matches('.')));
+    let about = root.get_about().expect("what it is for").to_string();
+    let mut about = about.trim_end_matches('.').to_owned();
+    about.get_mut(..1).expect("a letter").make_ascii_lowercase();
+    page.push_str(&format!(".SH NAME\n{name} \\- {about}\n"));
     page.push_str(".SH SYNOPSIS\n");
-    let commands = commands(&root, "fence_kdumpctl");
-    let lines: Vec<_> = commands.iter().map(|(words, command)| synopsis(words, command)).collect();
-    page.push_str(&lines.join("\n.br\n"));
+    let own = own_options(&root);
+    let commands = commands(&root, name);
+    let lines = own.iter().map(|own| synopsis(name, own));
+    let lines = lines.chain(commands.iter().map(|(words, command)| synopsis(words, command)));
+    page.push_str(&lines.collect::<Vec<_>>().join("\n.br\n"));
     page.push('\n');
     page.push_str(".SH DESCRIPTION\n");
     page.push_str(&body(|text| man.render_description_section(text)));
+    if let Some(own) = own {
+        page.push_str(".SH OPTIONS\n");
+        page.push_str(&body(|text| Man::new(own).render_options_section(text)));
+    }
     page.push_str(".SH COMMANDS\n");
     for (words, command) in commands {
-        let words = words.trim_start_matches("fence_kdumpctl ");
+        let words = words.trim_start_matches(name).trim_start();
         page.push_str(&format!(".SS {words}\n"));
+        let has_more = command.get_after_help().is_some();
         let man = Man::new(command);
         page.push_str(&body(|text| man.render_description_section(text)));
         page.push_str(&body(|text| man.render_options_section(text)));
+        if has_more {
+            page.push_str(".PP\n");
+            page.push_str(&body(|text| man.render_extra_section(text)));
+        }
     }
-    page.push_str(MORE);
+    page.push_str(more);
     page
 }
 
-fn completions(shell: Shell) -> String {
+fn completions(program: &Program, shell: Shell) -> String {
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Options::command(), "fence_kdumpctl", &mut text);
+    clap_complete::generate(shell, &mut program.definition.clone(), program.name, &mut text);
     String::from_utf8(text).expect("text")
 }
 
 /// The files and what has to be in them.
 fn generated() -> Vec<(PathBuf, String)> {
-    [
-        ("man/fence_kdumpctl.8", man_page()),
-        ("completions/fence_kdumpctl.bash", completions(Shell::Bash)),
-        ("completions/_fence_kdumpctl", completions(Shell::Zsh)),
-        ("completions/fence_kdumpctl.fish", completions(Shell::Fish)),
-    ]
-    .map(|(name, text)| (workspace().join("dist").join(name), text))
-    .into()
+    let of_program = |program: Program| {
+        let name = program.name;
+        [
+            (format!("man/{name}.8"), man_page(&program)),
+            (format!("completions/{name}.bash"), completions(&program, Shell::Bash)),
+            (format!("completions/_{name}"), completions(&program, Shell::Zsh)),
+            (format!("completions/{name}.fish"), completions(&program, Shell::Fish)),
+        ]
+    };
+    let files = programs().into_iter().flat_map(of_program);
+    files.map(|(name, text)| (workspace().join("dist").join(name), text)).collect()
 }
 
 #[test]
@@ -197,15 +181,18 @@ fn man_page_and_completions_are_as_the_program_is() {
 
 /// Every command and every option is in the page.
 #[test]
-fn the_man_page_has_everything() {
-    let page = man_page().replace("\\-", "-");
-    let mut root = Options::command();
-    root.build();
-    for (words, command) in commands(&root, "") {
-        assert!(page.contains(&format!(".SS{words}\n")), "{words}");
-        let shown = command.get_arguments().filter(|option| !option.is_hide_set());
-        for option in shown.filter_map(|option| option.get_long()) {
-            assert!(page.contains(&format!("--{option}")), "{words} --{option}");
+fn the_man_pages_have_everything() {
+    for program in programs() {
+        let page = man_page(&program).replace("\\-", "-");
+        let mut root = program.definition.clone();
+        root.build();
+        let own = own_options(&root).map(|own| (String::new(), own));
+        for (words, command) in own.into_iter().chain(commands(&root, "")) {
+            assert!(words.is_empty() || page.contains(&format!(".SS{words}\n")), "{words}");
+            let shown = command.get_arguments().filter(|option| !option.is_hide_set());
+            for option in shown.filter_map(|option| option.get_long()) {
+                assert!(page.contains(&format!("--{option}")), "{words} --{option}");
+            }
         }
     }
 }
