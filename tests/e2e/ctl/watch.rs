@@ -1,0 +1,74 @@
+//! How the nodes are, all the time.
+
+use super::{LIMIT, Scene, until};
+use rustix::process::Signal;
+
+#[test]
+fn changes_are_lines_and_a_new_daemon_is_told() {
+    let Some(scene) = Scene::of_two() else { return };
+    let first = scene.daemon();
+    scene.speak("127.0.0.12");
+    first.wait_stderr_line("two (127.0.0.12): started", LIMIT);
+    let watch = scene.ctl("watch --interval 0.2").spawn();
+    watch.wait_stdout_line(" two: started, since ", LIMIT);
+    scene.speak("127.0.0.11");
+    watch.wait_stdout_line(" one: started, since 0s, plain, from 127.0.0.11", LIMIT);
+    scene.speak("127.0.0.11");
+    watch.wait_stdout_line(" one: dumping, since ", LIMIT);
+    first.signal(Signal::KILL);
+    watch.wait_stdout_line(" no answer: ", LIMIT);
+    let second = scene.daemon();
+    watch.wait_stdout_line(&format!(" fence_kdumpd (process {}) is new", second.pid()), LIMIT);
+    assert!(watch.is_running());
+    watch.signal(Signal::TERM);
+    let ended = watch.wait_for(LIMIT).expect_success();
+    assert!(!ended.stdout.contains('\x1b'), "{ended:?}");
+    assert_eq!(ended.stdout.matches(" one: started").count(), 1, "{ended}");
+}
+
+/// A pipe whose reader has seen enough.
+#[test]
+fn it_ends_when_nobody_reads_on() {
+    let Some(scene) = Scene::of_two() else { return };
+    let _daemon = scene.daemon();
+    scene.speak("127.0.0.12");
+    let program = fence_kdump_tests::programs::ours("fence_kdumpctl");
+    let line = format!("{} watch -i 0.2 | head -n 1", program.display());
+    let piped = fence_kdump_tests::Run::new("sh").args(["-c", &line]).inside(&scene.net).spawn();
+    piped.wait_stdout_line("two: ", LIMIT);
+    // The next change finds the pipe closed.
+    until("it ends", || {
+        scene.speak("127.0.0.12");
+        scene.speak("127.0.0.11");
+        !piped.is_running()
+    });
+    let _ = piped.wait_for(LIMIT).expect_success();
+}
+
+#[test]
+fn on_a_terminal_it_is_drawn_in_place_and_leaves_no_trace() {
+    let Some(scene) = Scene::of_two() else { return };
+    let first = scene.daemon();
+    let mut watch = scene.on_terminal("watch --interval 0.2", (70, 8)).open_stdin().spawn();
+    let shown = |text: &str| until(text, || watch.stdout().contains(text));
+    shown("2 nodes were never heard: one, two");
+    scene.speak("127.0.0.12");
+    shown("1 node was never heard: one");
+    first.signal(Signal::KILL);
+    shown("NO ANSWER for ");
+    let second = scene.daemon();
+    shown(&format!("(process {}) is new", second.pid()));
+    // Control-C.
+    watch.write_stdin(b"\x03").expect("it reads");
+    let ended = watch.wait_for(LIMIT);
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let text = &ended.stdout;
+    assert_eq!(text.matches("\x1b[?1049h").count(), 1, "{ended:?}");
+    assert!(text.trim_end().ends_with("\x1b[?25h\x1b[?1049l"), "{ended:?}");
+    // Each frame begins at the top, and none is higher than the terminal.
+    let frames: Vec<_> = text.split("\x1b[H").skip(1).collect();
+    assert!(
+        frames.len() > 3 && frames.iter().all(|frame| frame.matches('\n').count() < 8),
+        "{ended:?}"
+    );
+}
