@@ -18,6 +18,8 @@ mod disks;
 mod floods;
 #[path = "agent_signed/keys.rs"]
 mod keys;
+#[path = "agent_signed/remembered.rs"]
+mod remembered;
 #[path = "agent_signed/several.rs"]
 mod several;
 
