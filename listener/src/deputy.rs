@@ -75,6 +75,14 @@ pub fn act_in(dir: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// The user in whose place this thread does with files what it does, since [`act_in`]; `None`: in its own.
+#[must_use]
+pub fn acting_for() -> Option<u32> {
+    // There is no such user: nothing changes, and the present one is told.
+    let present = setfsuid(Uid::from_raw(u32::MAX));
+    (present != geteuid()).then_some(present.as_raw())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,7 +152,9 @@ mod tests {
         fs::set_permissions(&of_root, Permissions::from_mode(0o600)).unwrap();
         let result = thread::scope(|scope| {
             let thread = scope.spawn(|| {
+                assert_eq!(acting_for(), None);
                 assert!(act_in(&inner).unwrap());
+                assert_eq!(acting_for(), Some(USER));
                 let database = rusqlite::Connection::open(inner.join("db")).unwrap();
                 database.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1)").unwrap();
                 (fs::remove_file(&of_root), File::create(given.0.join("new")), fs::read(&of_root))

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::table::{Cell, Column, Table};
 use super::{Failure, screen, status, words};
+use crate::deputy;
 use crate::fleet::event::Event;
 use crate::history::{Page, Reader, Session};
 
@@ -60,6 +61,9 @@ enum Told<'a> {
 /// # Errors
 /// When there is no history, or it cannot be read.
 pub fn run(dir: &Path, want: &Want, events: bool) -> Result<String, Failure> {
+    // As a service, the daemon has a user of its own: what is in its directory is not to be touched with the
+    // powers of root.
+    deputy::act_in(dir).map_err(|error| Failure::Io("cannot act as the daemon's user", error))?;
     let mut reader = Reader::open(dir)?;
     let since_ms = want.since.map(|since| {
         let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 
 use super::error::HistoryError;
-use crate::custody;
+use crate::{custody, deputy};
 
 /// The name of the file in the state directory.
 pub const NAME: &str = "history.db";
@@ -93,6 +93,11 @@ pub(super) fn find(dir: &Path) -> Result<PathBuf, HistoryError> {
     checked(path)
 }
 
+/// As [`custody::trouble`]; root may look on in the place of the user to whom it has given the directory.
+fn trouble(of: &fs::Metadata, forbidden: u32) -> Option<String> {
+    custody::trouble_with(of, forbidden, deputy::acting_for())
+}
+
 /// Where the file in `dir` is or would be.
 pub(super) fn existing(dir: &Path) -> Result<PathBuf, HistoryError> {
     let refused = |source| HistoryError::Directory { path: dir.to_owned(), source };
@@ -102,7 +107,7 @@ pub(super) fn existing(dir: &Path) -> Result<PathBuf, HistoryError> {
     if !found.is_dir() {
         return Err(refused(io::ErrorKind::NotADirectory.into()));
     }
-    match custody::trouble(&found, custody::WRITE) {
+    match trouble(&found, custody::WRITE) {
         Some(trouble) => Err(HistoryError::Unsafe { path: dir, trouble }),
         None => Ok(dir.join(NAME)),
     }
@@ -118,7 +123,7 @@ pub(super) fn checked(path: PathBuf) -> Result<PathBuf, HistoryError> {
         Err(source) => return Err(HistoryError::Directory { path, source }),
     };
     let trouble = if found.is_file() {
-        custody::trouble(&found, custody::ANY)
+        trouble(&found, custody::ANY)
     } else {
         Some("it is no regular file".to_owned())
     };
