@@ -50,6 +50,8 @@ pub enum Need {
     Prometheus,
     /// `systemd-analyze`, which needs no systemd that runs.
     Systemd,
+    /// `script` and `stty`, to look at what a program writes to a terminal.
+    Terminal,
     /// `mkfs.ext4`, `mount` with loop devices, and `fsfreeze`.
     Disk,
 }
@@ -75,6 +77,7 @@ impl Need {
             Need::Mandoc => "mandoc",
             Need::Cc => "cc",
             Need::Systemd => "systemd",
+            Need::Terminal => "terminal",
             Need::Disk => "disk",
             Need::Python => "python",
             Need::Tshark => "tshark",
@@ -103,6 +106,7 @@ impl Need {
             Need::Mandoc => "install mandoc",
             Need::Cc => "install gcc",
             Need::Systemd => "install systemd",
+            Need::Terminal => "install bsdutils (util-linux) and coreutils",
             Need::Disk => "install e2fsprogs and util-linux, where loop devices are allowed",
             Need::Python => "install python3",
             Need::Tshark => "install tshark",
@@ -131,6 +135,7 @@ impl Need {
             Need::Mandoc => all(&["mandoc"]),
             Need::Cc => all(&["cc"]),
             Need::Systemd => all(&["systemd-analyze"]),
+            Need::Terminal => all(&["script", "stty"]),
             Need::Disk => {
                 all(&["mkfs.ext4", "mount", "fsfreeze"])
                     && std::path::Path::new("/dev/loop-control").exists()

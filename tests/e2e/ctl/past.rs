@@ -2,6 +2,8 @@
 
 use super::{LIMIT, Scene, until};
 use rustix::process::Signal;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::PathBuf;
 
 #[test]
 fn the_past_is_told_while_the_daemon_runs_and_after() {
@@ -70,4 +72,54 @@ fn a_history_that_is_none_is_named() {
     let damaged = scene.run(&format!("history --state-dir {}", scene.state_dir().display()));
     assert_eq!(damaged.code, Some(1), "{damaged}");
     assert!(damaged.stderr.contains("history.db"), "{damaged}");
+}
+
+/// As a service, the daemon has a user of its own, and root has given it the directory.
+#[test]
+fn root_reads_what_the_daemons_own_user_wrote() {
+    let Some(scene) = Scene::of_two() else { return };
+    let given = Given::new();
+    let text = std::fs::read_to_string(scene.path("daemon.toml")).expect("our own file");
+    let state = given.0.join("state");
+    let there = text.replace(&format!("{:?}", scene.state_dir()), &format!("{state:?}"));
+    scene.write("daemon.toml", &there);
+    let daemon = scene.daemon();
+    scene.speak("127.0.0.11");
+    daemon.wait_stderr_line("one (127.0.0.11): started", LIMIT);
+    daemon.signal(Signal::TERM);
+    let _ = daemon.wait_for(LIMIT);
+    let files = std::fs::read_dir(&state).expect("the daemon made it");
+    let files = files.map(|file| file.expect("a file").path()).chain([state.clone()]);
+    for file in files {
+        chown(file, Some(USER), Some(USER)).expect("root can");
+    }
+    let words = format!("history --state-dir {} --json", state.display());
+    assert_eq!(scene.json(&words)["sessions"][0]["node"], "one");
+    for file in std::fs::read_dir(&state).expect("a folder").flatten() {
+        assert_eq!(file.metadata().expect("a file").uid(), USER, "{file:?}: root left it there");
+    }
+    // Whoever could have made the directory himself was given nothing.
+    chown(&given.0, Some(USER), Some(USER)).expect("root can");
+    let refused = scene.run(&words);
+    assert_eq!(refused.code, Some(1), "{refused}");
+    assert!(refused.stderr.contains("it belongs to user 61234"), "{refused}");
+}
+
+const USER: u32 = 61_234;
+
+/// A folder that only root can have made.
+struct Given(PathBuf);
+
+impl Given {
+    fn new() -> Self {
+        let path = PathBuf::from(format!("/run/fence_kdump-ctl-{}", std::process::id()));
+        std::fs::create_dir(&path).expect("root can");
+        Self(path)
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
 }

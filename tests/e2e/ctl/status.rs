@@ -1,6 +1,7 @@
 //! How the nodes are.
 
 use super::{LIMIT, Scene};
+use fence_kdump_tests::{Need, requires};
 
 #[test]
 fn a_node_is_followed_and_its_exit_status_says_how_it_is() {
@@ -103,6 +104,9 @@ fn five_thousand_nodes_are_all_told() {
 
 #[test]
 fn a_table_is_no_wider_than_the_terminal() {
+    if !requires(&[Need::Terminal]) {
+        return;
+    }
     let Some(scene) = Scene::of_two() else { return };
     let daemon = scene.daemon();
     scene.speak("127.0.0.11");

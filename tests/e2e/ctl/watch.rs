@@ -1,6 +1,7 @@
 //! How the nodes are, all the time.
 
 use super::{LIMIT, Scene, until};
+use fence_kdump_tests::{Need, requires};
 use rustix::process::Signal;
 
 #[test]
@@ -47,6 +48,9 @@ fn it_ends_when_nobody_reads_on() {
 
 #[test]
 fn on_a_terminal_it_is_drawn_in_place_and_leaves_no_trace() {
+    if !requires(&[Need::Terminal]) {
+        return;
+    }
     let Some(scene) = Scene::of_two() else { return };
     let first = scene.daemon();
     let mut watch = scene.on_terminal("watch --interval 0.2", (70, 8)).open_stdin().spawn();
