@@ -5,16 +5,23 @@ use fence_kdump_tests::{Need, Netns, Output, Proc, Run, programs, requires};
 use rustix::process::Signal;
 use std::thread;
 use std::time::Duration;
+use tempfile::TempDir;
 
 const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn daemon(net: &Netns) -> Proc {
+/// The daemon, which writes down what happens where no other test does.
+fn daemon(net: &Netns, folder: &TempDir) -> Proc {
     Run::new(programs::ours("fence_kdumpd"))
-        .args(["--node", "one=127.0.0.11,127.0.1.11", "--node", "two=127.0.0.12"])
+        .args(["--node", "one=127.0.0.11,127.0.1.11", "--node", "two=127.0.0.12", "--state-dir"])
+        .arg(folder.path().join("state"))
         .inside(net)
         .spawn()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
 }
 
 fn agent(net: &Netns, node: &str, timeout: &str) -> Proc {
@@ -47,8 +54,8 @@ fn the_daemon_follows_nodes_and_serves_agents() {
     if !requires(&NEEDS) {
         return;
     }
-    let net = Netns::new();
-    let daemon = daemon(&net);
+    let (net, folder) = (Netns::new(), folder());
+    let daemon = daemon(&net, &folder);
     daemon.wait_bound(PORT);
     assert_eq!(state(&net, "one"), ("unheard".to_owned(), 0));
     // One of its own nodes, one that it does not know, and one that never speaks.
@@ -78,8 +85,8 @@ fn the_past_of_the_daemon_is_no_evidence() {
     if !requires(&NEEDS) {
         return;
     }
-    let net = Netns::new();
-    let daemon = daemon(&net);
+    let (net, folder) = (Netns::new(), folder());
+    let daemon = daemon(&net, &folder);
     daemon.wait_bound(PORT);
     speak(&net, "127.0.0.11");
     daemon.wait_stderr_line("started", LIMIT);
@@ -94,8 +101,8 @@ fn agents_outlive_the_daemon_and_the_daemon_comes_back() {
     if !requires(&NEEDS) {
         return;
     }
-    let net = Netns::new();
-    let first = daemon(&net);
+    let (net, folder) = (Netns::new(), folder());
+    let first = daemon(&net, &folder);
     first.wait_bound(PORT);
     let waiting = agent(&net, "127.0.0.13", "20");
     waiting.wait_stderr_line("for this one", LIMIT);
@@ -104,7 +111,7 @@ fn agents_outlive_the_daemon_and_the_daemon_comes_back() {
     first.signal(Signal::KILL);
     speak(&net, "127.0.0.11");
     let _ = hears.wait_for(LIMIT).expect_success();
-    let second = daemon(&net);
+    let second = daemon(&net, &folder);
     second.wait_stderr_line("serves this one", LIMIT);
     speak(&net, "127.0.0.12");
     second.wait_stderr_line("two (127.0.0.12): started", LIMIT);

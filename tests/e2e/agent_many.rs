@@ -124,7 +124,10 @@ fn ten_thousand_that_ask_at_once_are_all_told() {
         let clients = scope.spawn(|| host.clients(MANY));
         thread::sleep(Duration::from_secs(1));
         let agents = [host.agent(), host.agent()];
-        thread::sleep(Duration::from_millis(500));
+        // So long that they try the port themselves, which is in use.
+        for agent in &agents {
+            agent.wait_stderr_line("trying again until the time is up", LIMIT);
+        }
         daemon.signal(rustix::process::Signal::CONT);
         (clients.join().expect("all of them have asked"), agents)
     });

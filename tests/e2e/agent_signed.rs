@@ -370,7 +370,8 @@ fn an_agent_that_comes_later_need_not_wait_for_the_next_message() {
     }
     let host = Host::new();
     // Somebody has read the port before; he knows nothing of n1.
-    let reader = Run::new(programs::ours("fence_kdumpd")).inside(&host.net).spawn();
+    let reader = Run::new(programs::ours("fence_kdumpd")).arg("--state-dir");
+    let reader = reader.arg(host.path("of_reader")).inside(&host.net).spawn();
     reader.wait_bound(PORT);
     let mut node = host.node("127.0.0.99");
     node.speak();

@@ -42,7 +42,8 @@ fn a_flood_of_forged_or_captured_messages_delays_nothing() {
     let took = delayed_by(&host, &mut node, &captured);
     assert!(took < Duration::from_secs(1), "captured: {took:?}");
     // Told by another process, who cannot tell them apart.
-    let reader = Run::new(programs::ours("fence_kdumpd")).inside(&host.net).spawn();
+    let reader = Run::new(programs::ours("fence_kdumpd")).arg("--state-dir");
+    let reader = reader.arg(host.path("of_reader")).inside(&host.net).spawn();
     reader.wait_bound(PORT);
     for (kind, bytes) in [("forged", &forged), ("captured", &captured)] {
         let took = delayed_by(&host, &mut node, bytes);

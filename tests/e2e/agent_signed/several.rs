@@ -9,8 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 fn daemon(host: &Host, options: &str) -> Proc {
+    // Without keys it shares nothing.
+    let state = host.path(if options.is_empty() { "of_daemon" } else { "state" });
     let daemon = Run::new(programs::ours("fence_kdumpd"))
-        .args(["-v", "--node", &format!("n1={NODE}")])
+        .args(["-v", "--node", &format!("n1={NODE}"), "--state-dir"])
+        .arg(state)
         .args(options.split_whitespace())
         .inside(&host.net)
         .spawn();
@@ -19,8 +22,7 @@ fn daemon(host: &Host, options: &str) -> Proc {
 }
 
 fn keys(host: &Host) -> String {
-    let (keys, state) = (host.path("cluster.key"), host.path("state"));
-    format!("--key-file {} --state-dir {}", keys.display(), state.display())
+    format!("--key-file {}", host.path("cluster.key").display())
 }
 
 fn status(host: &Host) -> Value {
