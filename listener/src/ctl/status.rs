@@ -47,9 +47,9 @@ pub fn run(port: u16, all: bool, json: bool) -> Result<String, Failure> {
         return Ok(serde_json::to_string(&status)?);
     }
     let mut lines = vec![holder(&status)];
-    lines.extend(table(&status, all).lines(screen::width()));
-    if table(&status, all).is_empty() {
-        lines.truncate(1);
+    let table = table(&status, all);
+    if !table.is_empty() {
+        lines.extend(table.lines(screen::width()));
     }
     lines.extend(unheard(&status, all));
     Ok(lines.join("\n"))

@@ -128,3 +128,37 @@ fn no_answer_commands_the_terminal() {
         assert!(told.stdout.contains("?[2Jx") && !told.stdout.contains('\x1b'), "{told:?}");
     }
 }
+
+/// One that knows no choice tells of all nodes, whichever is asked for: another node's crash kernel is no
+/// answer.
+#[test]
+fn what_an_older_daemon_tells_of_other_nodes_is_no_answer() {
+    let Some(scene) = Scene::of_two() else { return };
+    let node = |name: &str, state: &str, from: &str| {
+        format!(
+            r#"{{"name":"{name}","state":"{state}","since_ms":5,"last_heard_ms":5,"messages":1,"from":{from}}}"#
+        )
+    };
+    let nodes =
+        [node("one", "started", r#""127.0.0.11""#), node("two", "unheard", "null")].join(",");
+    let reply = format!(
+        r#"{{"type":"status","program":"fence_kdumpd","pid":1,"port":7410,"listening":true,"clients":0,"nodes":[{nodes}]}}"#
+    );
+    impostor(&scene, Some(reply.into_bytes()));
+    for (words, code) in [
+        ("status one", 0),
+        ("status ONE", 0),
+        ("status 127.0.0.11", 0),
+        ("status two", 3),
+        ("status three", 1),
+        ("status 127.0.0.12", 1),
+        ("wait one --timeout 0", 0),
+        ("wait two --timeout 0", 3),
+        ("wait three --timeout 0", 1),
+        ("wait 127.0.0.12 --timeout 0", 1),
+        ("status", 0),
+    ] {
+        let told = scene.run(words);
+        assert_eq!(told.code, Some(code), "{told}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{LIMIT, Scene, until};
 use fence_kdump_tests::{Need, requires};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
 fn changes_are_lines_and_a_new_daemon_is_told() {
@@ -75,4 +75,34 @@ fn on_a_terminal_it_is_drawn_in_place_and_leaves_no_trace() {
         frames.len() > 3 && frames.iter().all(|frame| frame.matches('\n').count() < 8),
         "{ended:?}"
     );
+}
+
+/// As by the shell's job control, and by whoever ends the session.
+#[test]
+fn a_terminal_is_given_back_to_whoever_stops_or_ends_it() {
+    if !requires(&[Need::Terminal]) {
+        return;
+    }
+    let Some(scene) = Scene::of_two() else { return };
+    let _daemon = scene.daemon();
+    let watch = scene.on_terminal("watch --interval 0.2", (70, 8)).open_stdin().spawn();
+    let count = |text: &str| watch.stdout().matches(text).count();
+    until("it is drawn", || count("2 nodes were never heard") > 0);
+    let children = format!("/proc/{0}/task/{0}/children", watch.pid());
+    let children = std::fs::read_to_string(children).expect("it runs");
+    let pid: i32 = children.trim().parse().expect("one child");
+    let program = Pid::from_raw(pid).expect("a process");
+    let signal = |signal| kill_process(program, signal).expect("it runs");
+    signal(Signal::TSTP);
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    until("it is stopped", || stat().contains(") T "));
+    // script(1) stops itself with its child, before it hands on what that has written.
+    watch.signal(Signal::CONT);
+    until("the terminal is given back", || count("\x1b[?1049l") == 1);
+    signal(Signal::CONT);
+    until("it is drawn again", || count("\x1b[?1049h") == 2);
+    signal(Signal::TERM);
+    let ended = watch.wait_for(LIMIT);
+    assert_eq!(ended.code, Some(0), "{ended}");
+    assert!(ended.stdout.trim_end().ends_with("\x1b[?25h\x1b[?1049l"), "{ended:?}");
 }
