@@ -8,6 +8,8 @@ mod nodes;
 mod papers;
 #[path = "ctl/past.rs"]
 mod past;
+#[path = "ctl/signed.rs"]
+mod signed;
 #[path = "ctl/status.rs"]
 mod status;
 #[path = "ctl/wait.rs"]
