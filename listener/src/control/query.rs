@@ -114,7 +114,11 @@ impl Counter {
         let Self { peer, patience, .. } = *self;
         let request = packet::write(&Request::Status(inquiry.clone()));
         let gone = |why| QueryError::Gone { peer, why };
-        seat::send(self.fd.get_ref(), &request, None).map_err(gone)?;
+        match seat::send(self.fd.get_ref(), &request, None) {
+            // Whoever was sent away finds the reason waiting.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(gone(error)),
+            Ok(()) | Err(_) => {}
+        }
         let answer = async {
             loop {
                 let received = self.fd.async_io(Interest::READABLE, seat::receive).await;

@@ -4,7 +4,9 @@ use super::{LIMIT, Scene};
 use fence_kdump_tests::{Run, programs};
 use rustix::process::Signal;
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs::Permissions;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 use std::time::Duration;
 
@@ -160,5 +162,45 @@ fn what_an_older_daemon_tells_of_other_nodes_is_no_answer() {
     ] {
         let told = scene.run(words);
         assert_eq!(told.code, Some(code), "{told}");
+    }
+}
+
+/// A user, on any machine, who is nobody.
+const USER: &str = "61234";
+
+/// The program as that user, in a copy that everybody may run.
+fn as_user<'net>(scene: &'net Scene, name: &str) -> Run<'net> {
+    let copy = scene.path(name);
+    std::fs::copy(programs::ours(name), &copy).expect("our own folder");
+    for path in [&scene.path("."), &copy] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("our own");
+    }
+    let run = Run::new("setpriv").args(["--reuid", USER, "--clear-groups"]);
+    run.arg(copy).inside(&scene.net)
+}
+
+#[test]
+fn who_may_not_ask_is_told_why() {
+    let Some(scene) = Scene::of_two() else { return };
+    let _daemon = scene.daemon();
+    for words in [&["status"][..], &["nodes"], &["status", "one"], &["wait", "one", "-t", "0"]] {
+        let refused = as_user(&scene, "fence_kdumpctl").args(words).run(LIMIT);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused}");
+        assert!(refused.stderr.contains(" refuses: only root"), "{refused}");
+    }
+    let _ = scene.run("status").expect_success();
+}
+
+/// Anybody could say anything of the nodes.
+#[test]
+fn who_may_not_be_believed_is_not_asked() {
+    let Some(scene) = Scene::of_two() else { return };
+    let agent = as_user(&scene, "fence_kdump").args(["-n", "127.0.0.11", "-t", "60"]).spawn();
+    agent.wait_bound(7410);
+    for words in COMMANDS {
+        let refused = scene.run(words);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{refused}");
+        let said = format!("process {} of user {USER}, who is not believed", agent.pid());
+        assert!(refused.stderr.contains(&said), "{refused}");
     }
 }

@@ -17,7 +17,7 @@ fn it_waits_for_the_node_and_for_no_other() {
     assert!(waiting.is_running());
     scene.speak("127.0.0.11");
     let done = waiting.wait_for(LIMIT).expect_success();
-    assert!(done.stdout.starts_with("one: in its crash kernel: started, heard 0s ago"), "{done}");
+    assert!(done.stdout.starts_with("one: in its crash kernel: started, heard "), "{done}");
     let _ = scene.run("wait 127.0.1.11 --timeout 0").expect_success();
     let state = scene.run("wait one --timeout 1 --state finished,lost");
     assert_eq!(state.code, Some(3), "{state}");
