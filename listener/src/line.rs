@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use fence_kdump_core::Instant;
 use fence_kdump_core::message::is_node_name;
 use tokio::time::{Instant as Timer, sleep_until};
 
@@ -144,6 +145,22 @@ impl Line {
     pub fn reuse(&mut self, room: Vec<Datagram>) {
         if let Place::Holding(holder) = &mut self.place {
             holder.reuse(room);
+        }
+    }
+
+    /// From a socket that is open already, in place of one of its own.
+    #[must_use]
+    pub fn with_socket(self, inherited: Inherited) -> Self {
+        Self { left: Some(inherited), ..self }
+    }
+
+    /// When the queue of the port was last seen empty, and the offset of the clocks then; `None` when this
+    /// one does not read it.
+    #[must_use]
+    pub fn queue(&self) -> Option<(Instant, i64)> {
+        match &self.place {
+            Place::Holding(holder) => holder.queue(),
+            Place::Waiting(_) | Place::Between(_) => None,
         }
     }
 

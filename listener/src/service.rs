@@ -124,6 +124,8 @@ fn watchdog(time: Option<&str>, process: Option<&str>) -> Option<Duration> {
 pub struct Given {
     /// Those for datagrams.
     pub datagrams: Vec<UdpSocket>,
+    /// A directory in memory that outlives this process, but not the host (`RuntimeDirectory=`).
+    pub runtime_dir: Option<PathBuf>,
     /// What cannot be used, and why, for people.
     pub remarks: Vec<String>,
 }
@@ -133,7 +135,10 @@ pub struct Given {
 #[must_use]
 pub fn given() -> Given {
     let mut listening = ListenFd::from_env();
-    let mut given = Given::default();
+    // With several, the first is the service's own.
+    let dirs = env::var_os("RUNTIME_DIRECTORY");
+    let first = dirs.iter().flat_map(|dirs| env::split_paths(dirs)).next();
+    let mut given = Given { runtime_dir: first, ..Given::default() };
     for number in 0..listening.len() {
         match listening.take_udp_socket(number) {
             Ok(Some(socket)) => given.datagrams.push(socket),

@@ -10,7 +10,7 @@ use fence_kdump_listener::ctl;
 use fence_kdump_listener::daemon::options::Task;
 use fence_kdump_listener::daemon::setup::Source;
 use fence_kdump_listener::daemon::{self, Options};
-use fence_kdump_listener::service::Manager;
+use fence_kdump_listener::service::{self, Manager};
 use fence_kdump_listener::voice::{Voice, Weight};
 
 fn main() -> ExitCode {
@@ -19,6 +19,8 @@ fn main() -> ExitCode {
     if let Some(Task::CheckConfig { file }) = &options.task {
         return check_config(file);
     }
+    // Before there is any other thread.
+    let given = service::given();
     let voice = Arc::new(Voice::new("fence_kdumpd", options.verbose));
     allow_many_descriptors();
     let manager = Manager::from_environment();
@@ -31,7 +33,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&voice, &format!("cannot wait for anything: {error}")),
     };
-    match runtime.block_on(daemon::follow(setup, source, manager, Arc::clone(&voice))) {
+    match runtime.block_on(daemon::follow(setup, source, (manager, given), Arc::clone(&voice))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&voice, &error.to_string()),
     }

@@ -196,6 +196,12 @@ impl Holder {
         self.port.is_some()
     }
 
+    /// When the queue of the port was last seen empty, and the offset of the clocks then.
+    #[must_use]
+    pub fn queue(&self) -> Option<(Instant, i64)> {
+        self.port.as_ref().map(|port| (port.emptied(), port.offset()))
+    }
+
     /// How many ask.
     #[must_use]
     pub fn clients(&self) -> usize {

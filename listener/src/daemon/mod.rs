@@ -13,12 +13,14 @@ pub mod fleet;
 pub mod follow;
 mod herald;
 pub mod options;
+mod queue;
 pub mod remembered;
 mod resume;
 mod scene;
 pub mod setup;
 
 use std::future::pending;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,13 +44,14 @@ use crate::line::{Line, News, Notice};
 use crate::lookup::Found;
 use crate::nodes::Known;
 use crate::proof;
-use crate::service::Manager;
+use crate::service::{Given, Manager};
 use crate::socket::Datagram;
 use crate::store::{self, Judged, Notary, StoreError};
 use crate::voice::{Voice, Weight};
 use fleet::page::Pages;
 use fleet::{Heard, Ticket, Told};
 use herald::Herald;
+use queue::Note;
 use setup::{Setup, SetupError, Source};
 
 /// How often the service manager is told how it goes.
@@ -64,6 +67,7 @@ struct Run {
     config: Config,
     fleet: Fleet,
     line: Line,
+    note: Note,
     resolver: Option<Resolver>,
     notary: Option<Notary<Ticket>>,
     herald: Herald,
@@ -84,17 +88,18 @@ struct Run {
 pub async fn follow(
     setup: Setup,
     source: Source,
-    manager: Manager,
+    (manager, given): (Manager, Given),
     voice: Arc<Voice>,
 ) -> Result<(), HeraldError> {
     let Setup { mut config, examiner } = setup;
+    let (line, note) = open(&mut config, given, &voice);
     let herald = Herald::start(&config, manager.is_there(), Arc::clone(&voice))?;
     let nodes = std::mem::take(&mut config.nodes);
     let mut run = Run {
         source,
         fleet: Fleet::new(nodes, examiner),
-        // Who wants to hear of each datagram wants to hear also of those that are none of ours.
-        line: Line::to_everything(config.port, voice.verbose() == 0),
+        line,
+        note,
         resolver: None,
         notary: None,
         herald,
@@ -116,6 +121,41 @@ pub async fn follow(
     run.settle();
     run.run().await;
     Ok(())
+}
+
+/// The line, from a socket that the service manager gave if it gave one, and where its queue is noted.
+fn open(config: &mut Config, given: Given, voice: &Voice) -> (Line, Note) {
+    let Given { datagrams, runtime_dir, remarks } = given;
+    for remark in remarks {
+        voice.say(Weight::Warning, remark);
+    }
+    let trouble = |error: io::Error| {
+        voice.say(Weight::Error, format!("the socket of the service manager: {error}"));
+    };
+    let dir = runtime_dir.filter(|_| !datagrams.is_empty());
+    let note = Note::open(dir.as_deref()).map_err(trouble).unwrap_or_default();
+    let mut sockets = datagrams.into_iter();
+    let inherited = sockets.next().and_then(|socket| {
+        let port = socket.local_addr().map_err(trouble).ok()?.port();
+        let (inherited, lost) = note.inherit(socket).map_err(trouble).ok()?;
+        if lost > 0 {
+            let line =
+                format!("{lost} datagrams from before the start are of unknown age: thrown away");
+            voice.say(Weight::Warning, line);
+        }
+        config.port = port;
+        Some(inherited)
+    });
+    if sockets.next().is_some() {
+        let line = "the service manager gave several sockets: only the first is read";
+        voice.say(Weight::Warning, line);
+    }
+    // Who wants to hear of each datagram wants to hear also of those that are none of ours.
+    let line = Line::to_everything(config.port, voice.verbose() == 0);
+    match inherited {
+        Some(inherited) => (line.with_socket(inherited), note),
+        None => (line, note),
+    }
 }
 
 /// What wakes the daemon up.
@@ -195,6 +235,7 @@ impl Run {
                 Ready::End => break,
                 Ready::Alive => {
                     self.manager.alive();
+                    self.note_queue();
                     self.manager.status(&self.status_line());
                 }
                 Ready::Tick => {}
@@ -211,9 +252,19 @@ impl Run {
         signal(kind).map_err(say).ok()
     }
 
+    /// For the next run, when it gets the same socket.
+    fn note_queue(&self) {
+        if let Some((emptied, offset)) = self.line.queue()
+            && let Err(error) = self.note.write(emptied, offset)
+        {
+            self.voice.say_once(Weight::Warning, format!("runtime directory: {error}"));
+        }
+    }
+
     /// The port goes to whoever waits for a node; all that is known is written down.
     async fn end(mut self) {
         self.manager.stopping();
+        self.note_queue();
         self.voice.say(Weight::Info, "told to end");
         self.line.leave();
         let Self { fleet, mut herald, line, voice, .. } = self;

@@ -14,7 +14,7 @@ const OFFSETS: &str = "/proc/self/timens_offsets";
 ///
 /// # Errors
 /// [`StoreError::NoClock`] when the boot cannot be told from others.
-pub(super) fn name() -> Result<String, StoreError> {
+pub fn name() -> Result<String, StoreError> {
     let path = Path::new(BOOT_ID);
     let boot = fs::read_to_string(path)
         .map_err(|source| StoreError::NoClock { path: path.to_owned(), source })?;

@@ -27,6 +27,7 @@ mod schema;
 use fence_kdump_core::auth::Signed;
 use fence_kdump_core::{CrashId, Instant, KeyId};
 
+pub use clock::name as clock_name;
 pub use error::StoreError;
 pub use memory::{CRASHES_PER_NODE, Memory};
 pub use notary::{Judged, News, Notary, PATIENCE, PATIENCE_LIVE, ROOM};
