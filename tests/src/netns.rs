@@ -10,14 +10,17 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// One network namespace, loopback up, nothing else in it.
 #[derive(Debug)]
 pub struct Netns {
     handle: File,
+    folder: TempDir,
 }
 
 /// Makes a namespace on a thread of its own, since a thread cannot always go back.
@@ -45,7 +48,7 @@ impl Netns {
     #[expect(clippy::new_without_default, reason = "making a namespace is no default")]
     pub fn new() -> Self {
         let handle = unshared().expect("root may make network namespaces");
-        let netns = Self { handle };
+        let netns = Self { handle, folder: tempfile::tempdir().expect("a folder") };
         netns.enter(|| {
             // Duplicate detection would keep an address unusable for a second.
             for scope in ["all", "default"] {
@@ -54,6 +57,12 @@ impl Netns {
         });
         netns.ip("link set lo up");
         netns
+    }
+
+    /// A folder of its own, for what the programs inside have to keep; gone with it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Runs `action` on a thread inside this network; sockets it makes stay inside for good.
