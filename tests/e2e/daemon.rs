@@ -128,6 +128,18 @@ impl Host {
         }
         events
     }
+
+    /// The events of the journal, once there are so many.
+    fn wait_events(&self, count: usize) -> Vec<[String; 3]> {
+        let begun = Instant::now();
+        let mut events = Vec::new();
+        while events.len() < count {
+            events.extend(self.events());
+            assert!(begun.elapsed() < LIMIT, "{events:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        events
+    }
 }
 
 /// A file of nodes n0, n1 … at 127.1.x.y, and its line in the configuration.

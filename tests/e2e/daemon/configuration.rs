@@ -29,8 +29,8 @@ fn a_file_is_checked_without_starting_anything() {
         ("port = 0\n", ":2:8:", "65535"),
         ("prot = 7410\n", ":2:1:", "prot"),
         ("policy = \"signed\"\n", ":2:10:", "key_file"),
-        ("\n[[node]]\nname = \"n1\"\naddresses = [\"127.0.0.300\"]\n", ":5:14:", "127.0.0.300"),
-        ("\n[[node]]\nname = \"n1\"\n\n[[node]]\nname = \"N1\"\n", ":7:8:", "another node"),
+        ("\n[[node]]\nname = \"n1\"\naddresses = [\"127.0.0.300\"]\n", ":6:14:", "127.0.0.300"),
+        ("\n[[node]]\nname = \"n1\"\n\n[[node]]\nname = \"N1\"\n", ":8:8:", "another node"),
         ("nodes_file = \"/nowhere/nodes\"\n", ":2:14:", "No such file"),
         ("key_file = \"/nowhere/key\"\n", "key_file", "/nowhere/key"),
     ] {
@@ -80,7 +80,8 @@ fn a_new_file_loses_no_session_and_a_bad_one_changes_nothing() {
     host.speak("127.0.0.12");
     host.wait_state("n1", "dumping", 2);
     host.wait_state("n3", "started", 1);
-    let kinds: Vec<_> = host.events().into_iter().map(|[kind, node, _]| (kind, node)).collect();
+    let events = host.wait_events(3);
+    let kinds: Vec<_> = events.into_iter().map(|[kind, node, _]| (kind, node)).collect();
     let expected = [("started", "n1"), ("dumping", "n1"), ("started", "n3")];
     assert!(
         kinds.iter().map(|(kind, node)| (kind.as_str(), node.as_str())).eq(expected),

@@ -84,7 +84,7 @@ fn a_session_goes_on_after_a_restart() {
     let daemon = host.start();
     host.speak(&address(0));
     host.wait_state("n0", "started", 1);
-    wait_events(&host, 1);
+    let _ = host.wait_events(1);
     drop(daemon.kill());
     let daemon = host.start();
     host.wait_state("n0", "started", 1);
@@ -96,15 +96,4 @@ fn a_session_goes_on_after_a_restart() {
     let daemon = host.start();
     host.wait_state("n0", "dumping", 2);
     drop(daemon.kill());
-}
-
-/// Waits until the journal has got so many events.
-fn wait_events(host: &Host, count: usize) {
-    let begun = Instant::now();
-    let mut events = Vec::new();
-    while events.len() < count {
-        events.extend(host.events());
-        assert!(begun.elapsed() < LIMIT, "{events:?}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
