@@ -335,7 +335,8 @@ impl Run {
     /// Shows the next part of the fleet to who looks at the web page.
     fn show(&mut self) {
         let keyless = self.keyless.iter().map(|name| format!("{name} has no key"));
-        let mut summary = scene::summary(&self.fleet, &self.line, &self.herald, self.config.port);
+        let mut summary =
+            scene::summary(&self.fleet, &mut self.line, &self.herald, self.config.port);
         summary.troubles.extend(keyless);
         let scene = scene::Scene { fleet: &self.fleet, now: clock::now(), summary };
         self.herald.show(&scene);

@@ -33,7 +33,7 @@ impl Survey for Scene<'_> {
 }
 
 /// Everything that is no node.
-pub(super) fn summary(fleet: &Fleet, line: &Line, herald: &Herald, port: u16) -> Summary {
+pub(super) fn summary(fleet: &Fleet, line: &mut Line, herald: &Herald, port: u16) -> Summary {
     let health = herald.health();
     let trouble = health.as_ref().and_then(|health| health.trouble.clone());
     let sinks: Vec<_> = herald.sinks().counters().iter().map(sink).collect();
@@ -55,7 +55,7 @@ pub(super) fn summary(fleet: &Fleet, line: &Line, herald: &Herald, port: u16) ->
         is_listening: line.is_listening(),
         clients: line.clients(),
         datagrams: *fleet.counters(),
-        kernel_drops: 0,
+        kernel_drops: line.dropped(),
         sessions: fleet.sessions(),
         sinks,
         store: health.map(|health| StoreView {
