@@ -49,19 +49,24 @@ fn give(path: impl AsRef<Path>, mode: u32) {
 
 /// The daemon as that user, with these options.
 fn daemon(net: &Netns, options: &[&str]) -> Proc {
+    let daemon = start(net, options, &[]);
+    daemon.wait_bound(PORT);
+    daemon
+}
+
+/// The same, whether it goes on or not.
+fn start(net: &Netns, options: &[&str], environment: &[(&str, &str)]) -> Proc {
     // Where that user can reach it.
     let program = "/run/fence_kdumpd";
     fs::copy(programs::ours("fence_kdumpd"), program).expect("room for it");
     give("/run/of_daemon", 0o700);
     let user = USER.to_string();
-    let daemon = Run::new("setpriv")
+    let run = Run::new("setpriv")
         .args(["--reuid", &user, "--regid", &user, "--clear-groups", "--", program])
         .args(["--node", &format!("n1={NODE}")])
         .args(options)
-        .inside(net)
-        .spawn();
-    daemon.wait_bound(PORT);
-    daemon
+        .inside(net);
+    environment.iter().fold(run, |run, (name, value)| run.env(name, value)).spawn()
 }
 
 fn agent(net: &Netns, options: &[&str]) -> Proc {
@@ -158,6 +163,31 @@ fn sign(key_file: &str, sequence: u64, uptime_ms: u64) -> Vec<u8> {
     let digits = line.trim().as_bytes().chunks(2);
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("ASCII"), 16);
     digits.map(|pair| byte(pair).expect("hexadecimal digits")).collect()
+}
+
+/// What systemd hands over to the user of a service may be root's, and that user's group may read it.
+#[test]
+fn a_key_may_be_a_credential_of_the_daemon_alone() {
+    if !requires(&NEEDS) || !is_inside("a_key_may_be_a_credential_of_the_daemon_alone") {
+        return;
+    }
+    let net = Netns::new();
+    fs::create_dir("/run/credentials").expect("our own folder");
+    let key = key_file("/run/credentials/cluster.key", 0);
+    chown(&key, Some(0), Some(USER)).expect("root may");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o440)).expect("our own file");
+    let options = ["--key-file", &key, "--state-dir", "/run/of_daemon/state"];
+    let refused = start(&net, &options, &[]).wait_for(LIMIT);
+    assert_refused(&refused, "its mode 0440 lets others read it");
+    let given = [("CREDENTIALS_DIRECTORY", "/run/credentials")];
+    let daemon = start(&net, &options, &given);
+    daemon.wait_bound(PORT);
+    net.send(NODE, "127.0.0.1:7410", &sign(&key, 1, 0));
+    daemon.wait_stderr_line("n1 (127.0.0.11, signed): started", LIMIT);
+    // Not even then may everybody read it.
+    drop(daemon.kill());
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o444)).expect("our own file");
+    assert_refused(&start(&net, &options, &given).wait_for(LIMIT), "lets others read it");
 }
 
 /// Root's agent writes as the user to whom root has given the directory, and does not write where anybody else may

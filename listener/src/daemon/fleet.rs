@@ -234,10 +234,10 @@ impl Fleet {
         }
         match (datagram.message(), result) {
             (Ok(message), Ok(())) => self.proven(*node, datagram, &message, Proof::Signed),
-            (_, Err(disbelief)) => {
-                if disbelief == Disbelief::Unremembered {
+            (said, Err(disbelief)) => {
+                if let (Ok(message), Disbelief::Unremembered) = (said, disbelief) {
                     // An agent may challenge it.
-                    self.remembered.remember(*node, Proof::Signed, datagram);
+                    self.remembered.remember(*node, Proof::Signed, (datagram, &message));
                 }
                 self.plain(datagram, Some(*node), disbelief)
             }
@@ -257,7 +257,7 @@ impl Fleet {
             Ok(proof) => self.believe(node, datagram, message, proof),
             Err(disbelief) => {
                 // An agent may challenge it, or ask for less.
-                self.remembered.remember(node, proof, datagram);
+                self.remembered.remember(node, proof, (datagram, message));
                 self.disbelieve(Some(node), datagram, disbelief)
             }
         }
@@ -296,7 +296,7 @@ impl Fleet {
         let Outcome::Heard { event, .. } = self.tracker.hear(*received_at, node, &report) else {
             return None;
         };
-        self.remembered.remember(node, proof, datagram);
+        self.remembered.remember(node, proof, (datagram, message));
         let key_id = message.signed().filter(|_| proof > Proof::Plain).map(|signed| signed.key_id);
         let seen = self.seen.entry(node).or_default();
         seen.from = Some(*from);

@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use fence_kdump_core::{ByteOrder, Instant, MAX_AGE, NodeId, Proof, encode};
+use ahash::RandomState;
+use fence_kdump_core::{ByteOrder, Instant, MAX_AGE, Message, NodeId, Proof, encode};
 
 use crate::address::Address;
 use crate::datagram::{Datagram, Words};
@@ -63,20 +64,22 @@ struct Kept {
 /// The latest messages of each node, one of each kind, within a bound: 12 MiB for whatever comes.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    short: HashMap<u32, Short>,
-    kept: HashMap<Key, Kept>,
+    short: HashMap<u32, Short, RandomState>,
+    kept: HashMap<Key, Kept, RandomState>,
     /// What `kept` takes.
     bytes: usize,
     swept: Option<Instant>,
 }
 
 impl Remembered {
-    /// `datagram` is the latest message of `node`, and this much of it is proven: that it is signed right is enough
-    /// for [`Proof::Signed`].
-    pub fn remember(&mut self, node: NodeId, proof: Proof, datagram: &Datagram) {
-        let Ok(message) = datagram.message() else {
-            return;
-        };
+    /// `message`, which came as `datagram`, is the latest of `node`, and this much of it is proven: that it is
+    /// signed right is enough for [`Proof::Signed`].
+    pub fn remember(
+        &mut self,
+        node: NodeId,
+        proof: Proof,
+        (datagram, message): (&Datagram, &Message<'_>),
+    ) {
         let answers = message.signed().is_some_and(|signed| signed.answer.is_some());
         let kind = match proof {
             Proof::Plain => Kind::Plain,
@@ -84,13 +87,26 @@ impl Remembered {
             Proof::Signed | Proof::Live => Kind::Signed,
         };
         let arrival = Arrival::of(datagram);
+        let is_later = |known: Arrival| known.received_at() > datagram.received_at;
+        // As it is where nobody signs: not even looked for.
+        let kept = if self.kept.is_empty() { None } else { self.kept.get(&(node.0, kind)) };
+        if kept.is_some_and(|kept| is_later(kept.arrival)) {
+            return;
+        }
         if kind == Kind::Plain && message.extension.is_none() {
             self.drop_kept((node.0, kind));
-            if self.short.len() >= PLAIN && !self.short.contains_key(&node.0) {
+            let short = Short { arrival, byte_order: message.byte_order };
+            if let Some(known) = self.short.get_mut(&node.0) {
+                if !is_later(known.arrival) {
+                    *known = short;
+                }
+                return;
+            }
+            if self.short.len() >= PLAIN {
                 self.sweep(datagram.received_at);
             }
-            if self.short.len() < PLAIN || self.short.contains_key(&node.0) {
-                self.short.insert(node.0, Short { arrival, byte_order: message.byte_order });
+            if self.short.len() < PLAIN {
+                self.short.insert(node.0, short);
             }
             return;
         }
@@ -98,6 +114,9 @@ impl Remembered {
             return;
         };
         if kind == Kind::Plain {
+            if self.short.get(&node.0).is_some_and(|known| is_later(known.arrival)) {
+                return;
+            }
             self.short.remove(&node.0);
         }
         self.drop_kept((node.0, kind));
@@ -139,7 +158,9 @@ impl Remembered {
     }
 
     fn drop_kept(&mut self, key: Key) {
-        if let Some(kept) = self.kept.remove(&key) {
+        if !self.kept.is_empty()
+            && let Some(kept) = self.kept.remove(&key)
+        {
             let freed = kept.bytes.len().saturating_add(BESIDES);
             self.bytes = self.bytes.saturating_sub(freed);
         }
@@ -203,6 +224,11 @@ mod tests {
         Specimen { answer, ..Specimen::of(node, sequence) }.arrived("10.0.0.1", at)
     }
 
+    fn hear(remembered: &mut Remembered, node: NodeId, proof: Proof, datagram: &Datagram) {
+        let message = datagram.message().unwrap();
+        remembered.remember(node, proof, (datagram, &message));
+    }
+
     #[test]
     fn the_latest_of_each_kind_comes_back_as_it_came() {
         let mut remembered = Remembered::default();
@@ -210,23 +236,26 @@ mod tests {
         let at = ms(5_000_000_000).as_nanos() + 123_456_789;
         let first = plain(at, ByteOrder::Little);
         let second = plain(at + 1, ByteOrder::Big);
-        remembered.remember(one, Proof::Plain, &first);
-        remembered.remember(one, Proof::Plain, &second);
+        hear(&mut remembered, one, Proof::Plain, &first);
+        hear(&mut remembered, one, Proof::Plain, &second);
         let now = Instant::from_nanos(at + 5);
         let was_signed = signed("n1", 1, Instant::from_nanos(at + 2));
         let was_answer = answer("n1", 2, Instant::from_nanos(at + 3));
-        remembered.remember(one, Proof::Live, &was_answer);
-        remembered.remember(one, Proof::Signed, &was_signed);
-        let all = [second.clone(), was_signed.clone(), was_answer];
+        hear(&mut remembered, one, Proof::Live, &was_answer);
+        hear(&mut remembered, one, Proof::Signed, &was_signed);
+        let all = [second, was_signed.clone(), was_answer];
         assert_eq!(remembered.of([one], now), all, "in the order of arrival");
         assert!(remembered.of([other], now).is_empty());
         // What a key does not vouch for is plain, whatever it says.
-        remembered.remember(other, Proof::Plain, &was_signed);
-        assert_eq!(remembered.of([other], now), [was_signed]);
-        remembered.remember(other, Proof::Plain, &first);
-        assert_eq!(remembered.of([other], now), [first]);
-        let nonsense = Datagram { said: Words::read(b"nonsense"), ..second };
-        remembered.remember(other, Proof::Plain, &nonsense);
+        hear(&mut remembered, other, Proof::Plain, &was_signed);
+        assert_eq!(remembered.of([other], now), [was_signed.clone()]);
+        hear(&mut remembered, other, Proof::Plain, &first);
+        assert_eq!(remembered.of([other], now), [was_signed.clone()], "what came later");
+        let last = plain(at + 4, ByteOrder::Little);
+        for datagram in [&last, &was_signed, &first] {
+            hear(&mut remembered, other, Proof::Plain, datagram);
+            assert_eq!(remembered.of([other], now), std::slice::from_ref(&last));
+        }
         assert_eq!(remembered.of([one, other], now).len(), 4);
         remembered.forget(one);
         remembered.forget(other);
@@ -239,9 +268,9 @@ mod tests {
         let mut remembered = Remembered::default();
         let node = NodeId(1);
         let one = signed("n1", 1, ms(1_000));
-        remembered.remember(node, Proof::Plain, &plain(ms(1_000).as_nanos(), ByteOrder::Big));
-        remembered.remember(node, Proof::Signed, &one);
-        remembered.remember(node, Proof::Live, &answer("n1", 2, ms(1_000)));
+        hear(&mut remembered, node, Proof::Plain, &plain(ms(1_000).as_nanos(), ByteOrder::Big));
+        hear(&mut remembered, node, Proof::Signed, &one);
+        hear(&mut remembered, node, Proof::Live, &answer("n1", 2, ms(1_000)));
         assert_eq!(remembered.of([node], ms(11_000)).len(), 3);
         assert_eq!(remembered.of([node], ms(11_001)), [one]);
     }
@@ -252,19 +281,19 @@ mod tests {
         let many = u32::try_from(PLAIN).unwrap() + 1_000;
         for number in 0..many {
             let at = ms(1_000).as_nanos();
-            remembered.remember(NodeId(number), Proof::Plain, &plain(at, ByteOrder::Big));
+            hear(&mut remembered, NodeId(number), Proof::Plain, &plain(at, ByteOrder::Big));
         }
         assert_eq!(remembered.short.len(), PLAIN);
         assert!(remembered.short.capacity() * (size_of::<(u32, Short)>() + 1) < 6_000_000);
         for number in 0..many {
             let datagram = signed("n1", number.into(), ms(2_000));
-            remembered.remember(NodeId(number), Proof::Signed, &datagram);
+            hear(&mut remembered, NodeId(number), Proof::Signed, &datagram);
         }
         assert!(remembered.bytes <= BYTES && remembered.kept.len() > 10_000);
         assert!(remembered.of([NodeId(many)], ms(2_000)).is_empty());
         // What is too old makes room.
         let young = plain(ms(20_000).as_nanos(), ByteOrder::Big);
-        remembered.remember(NodeId(many), Proof::Plain, &young);
+        hear(&mut remembered, NodeId(many), Proof::Plain, &young);
         assert_eq!(remembered.of([NodeId(many)], ms(20_000)), [young]);
         assert!(remembered.short.len() == 1 && remembered.kept.is_empty());
         assert_eq!(remembered.bytes, 0);
