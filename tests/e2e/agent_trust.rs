@@ -182,7 +182,7 @@ fn a_key_may_be_a_credential_of_the_daemon_alone() {
     let given = [("CREDENTIALS_DIRECTORY", "/run/credentials")];
     let daemon = start(&net, &options, &given);
     daemon.wait_bound(PORT);
-    net.send(NODE, "127.0.0.1:7410", &sign(&key, 1, 0));
+    net.send(NODE, "127.0.0.1:7410", &sign(&key_file("/run/ours.key", 0), 1, 0));
     daemon.wait_stderr_line("n1 (127.0.0.11, signed): started", LIMIT);
     // Not even then may everybody read it.
     drop(daemon.kill());
