@@ -57,7 +57,10 @@ fn the_service_can_do_little_but_hear() {
     let [service, _] = units(folder.path());
     let security = |threshold: u32| {
         let threshold = format!("--threshold={threshold}");
-        analyze(&["security", "--offline=yes", "--no-pager", &threshold], &[service.clone()])
+        analyze(
+            &["security", "--offline=yes", "--no-pager", &threshold],
+            std::slice::from_ref(&service),
+        )
     };
     let output = security(EXPOSURE);
     assert_eq!(output.code, Some(0), "{}", output.stdout);

@@ -159,12 +159,16 @@ fn open(config: &mut Config, given: Given, voice: &Voice) -> (Line, Note) {
 }
 
 /// What wakes the daemon up.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and no box for each message"
+)]
 enum Ready {
     Line(News),
     Memory(store::News<Ticket>),
     Name(LookupId, Found),
     Herald(herald::News),
-    Read(Result<Setup, SetupError>),
+    Read(Box<Result<Setup, SetupError>>),
     Reload,
     End,
     Alive,
@@ -217,7 +221,7 @@ impl Run {
                 news = next_judged(&mut self.notary) => Ready::Memory(news),
                 (lookup, found) = next_found(&mut self.resolver) => Ready::Name(lookup, found),
                 news = self.herald.next() => Ready::Herald(news),
-                setup = next_setup(&mut self.reading) => Ready::Read(setup),
+                setup = next_setup(&mut self.reading) => Ready::Read(Box::new(setup)),
                 () = received(&mut hang_up) => Ready::Reload,
                 () = received(&mut terminate) => Ready::End,
                 () = received(&mut interrupt) => Ready::End,
@@ -230,7 +234,7 @@ impl Run {
                 Ready::Name(lookup, found) => self.learn((lookup, found)),
                 Ready::Herald(herald::News::Wanted) => self.show(),
                 Ready::Herald(herald::News::History(news)) => self.heed_history(news),
-                Ready::Read(setup) => self.take_over(setup),
+                Ready::Read(setup) => self.take_over(*setup),
                 Ready::Reload => self.reload(),
                 Ready::End => break,
                 Ready::Alive => {

@@ -98,7 +98,7 @@ mod tests {
         assert!(parse(&["--discover", "0"]).is_err());
         assert!(matches!(
             parse(&["check-config"]).unwrap().task,
-            Some(Task::CheckConfig { file }) if file == PathBuf::from(PATH)
+            Some(Task::CheckConfig { file }) if file == std::path::Path::new(PATH)
         ));
     }
 }

@@ -50,7 +50,7 @@ fn every_kind_of_malformed_datagram() {
     let vectors = programs::workspace().join("core/vectors.txt");
     let text = fs::read_to_string(vectors).expect("the vectors");
     let bytes = |word: &str| -> Option<Vec<u8>> {
-        let is_hex = word.len() >= 16 && word.len() % 2 == 0;
+        let is_hex = word.len() >= 16 && word.len().is_multiple_of(2);
         let pairs = (0..word.len()).step_by(2).map(|at| word.get(at..at + 2));
         is_hex.then(|| pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect())?
     };
