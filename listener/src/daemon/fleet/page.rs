@@ -1,7 +1,7 @@
 //! What is known of the nodes, one page a packet.
 //!
 //! A page costs the same wherever it begins and however many nodes there are: the nodes come in the order
-//! of their numbers, and no more than [`LOOKED_AT`] of them are looked at. After the nodes come the
+//! of their numbers, and no more than `LOOKED_AT` of them are looked at. After the nodes come the
 //! candidates, by address.
 
 use std::collections::{HashMap, HashSet};
