@@ -51,11 +51,12 @@ impl Wait<'_> {
         };
         match notice {
             Notice::Listening => self.voice.say(Weight::Detail, format!("UDP port {port} is open")),
-            Notice::Served(peer) => self.voice.say(
+            // Whoever cannot read a flood as fast as it is told loses the other one again and again.
+            Notice::Served(peer) => self.voice.say_once(
                 Weight::Detail,
                 format!("process {} reads UDP port {port} for this one, too", peer.pid),
             ),
-            Notice::Bereft => self.voice.say(
+            Notice::Bereft => self.voice.say_once(
                 Weight::Detail,
                 format!("the process that read UDP port {port} is gone; going on without it"),
             ),
