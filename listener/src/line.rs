@@ -288,7 +288,7 @@ impl Line {
                 None
             }
             Ready::Told(told) => self.told(told),
-            Ready::StandInTold(Told::Heard(datagram)) => Some(News::Datagrams(vec![*datagram])),
+            Ready::StandInTold(Told::Heard(datagram)) => Some(News::Datagrams(vec![datagram])),
             Ready::StandInTold(Told::Gone | Told::SentAway | Told::Hangs | Told::OtherClock) => {
                 self.stand_in = Some(Place::Between(Timer::now() + SOON));
                 None
@@ -303,7 +303,7 @@ impl Line {
         };
         let peer = waiter.peer();
         let notice = match told {
-            Told::Heard(datagram) => return Some(News::Datagrams(vec![*datagram])),
+            Told::Heard(datagram) => return Some(News::Datagrams(vec![datagram])),
             Told::Holder { listening, .. } if listening => Notice::Served(peer),
             Told::Holder { .. } => Notice::ServedInVain(peer),
             Told::Hangs => {

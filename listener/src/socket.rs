@@ -22,8 +22,12 @@ use crate::dating::Dating;
 use crate::sieve;
 use crate::sys::{Pool, Received, attempt, drops, watch};
 
-/// What the kernel may keep for us while we do not run, in bytes: some 5,000 small datagrams.
+/// What the kernel may keep for us while we do not run, in bytes; it counts them double: some 5,000 datagrams.
 const QUEUE: usize = 4 * 1024 * 1024;
+
+/// The same for who follows a whole fleet, if the kernel allows that: more than a hundred thousand small
+/// datagrams, with all that they take there, since so many nodes may crash at once.
+const FLEET_QUEUE: usize = 64 * 1024 * 1024;
 
 /// How many datagrams are read before anything else gets its turn.
 pub const BATCH: usize = 64;
@@ -154,12 +158,18 @@ impl Port {
     }
 
     /// From now on, the kernel throws away what cannot be a message (see [`crate::sieve`]) without waking
-    /// this process; or, when `sift` is false, it does not, whoever told it to.
+    /// this process, and keeps as much of the rest as a large fleet needs; or, when `sift` is false, it throws
+    /// away nothing, whoever told it to.
     ///
     /// # Errors
     /// When the kernel cannot. What cannot be a message is then read and refused.
     pub fn sift(&mut self, sift: bool) -> io::Result<()> {
         let fd = self.fd.get_ref();
+        if sift {
+            // Only with CAP_NET_ADMIN. Without it, whoever opened the socket may have given it more than this
+            // process could.
+            let _ = setsockopt(fd, sockopt::RcvBufForce, &FLEET_QUEUE);
+        }
         self.is_sifted = sift && sieve::attach(fd).map(|()| true)?;
         if sift { Ok(()) } else { sieve::detach(fd) }
     }

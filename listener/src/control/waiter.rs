@@ -29,7 +29,7 @@ const PATIENCE: u32 = 3;
 #[derive(Debug)]
 pub enum Told {
     /// A message was heard. Its time is by the clock of this host.
-    Heard(Box<Datagram>),
+    Heard(Datagram),
     /// The holder is there, and whether it has the port.
     Holder {
         /// Its process.
@@ -201,8 +201,7 @@ impl Waiter {
             Ok(Reply::Heard { from, port, at, bytes }) if self.welcome => {
                 let received_at = Instant::from_nanos(at);
                 let said = packet::words(&bytes);
-                let datagram = Datagram { received_at, from, port, said };
-                self.told.push_back(Told::Heard(Box::new(datagram)));
+                self.told.push_back(Told::Heard(Datagram { received_at, from, port, said }));
             }
             Ok(Reply::Refused { .. }) | Err(_) => self.told.push_back(Told::SentAway),
             Ok(Reply::Heard { .. } | Reply::Status(_) | Reply::Unknown) => {}

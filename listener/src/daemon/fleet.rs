@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ahash::RandomState;
 use fence_kdump_core::{
     Counters, Disbelief, Instant, KeyId, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
     Session, Slot, State, Tracker, session,
@@ -32,7 +33,7 @@ pub struct Fleet {
     examiner: Option<Examiner>,
     pub(super) tracker: Tracker<Vec<Slot>>,
     /// Only of nodes that were heard.
-    pub(super) seen: HashMap<NodeId, Seen>,
+    pub(super) seen: HashMap<NodeId, Seen, RandomState>,
     chronicle: Chronicle,
     sessions: u64,
     /// How many dumps go on.
@@ -121,7 +122,7 @@ impl Fleet {
             registry,
             examiner,
             tracker: Tracker::new(slots, session::SILENCE),
-            seen: HashMap::new(),
+            seen: HashMap::default(),
             chronicle: Chronicle::new(),
             sessions: 0,
             active: 0,

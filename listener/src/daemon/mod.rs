@@ -159,10 +159,6 @@ fn open(config: &mut Config, given: Given, voice: &Voice) -> (Line, Note) {
 }
 
 /// What wakes the daemon up.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time, and no box for each message"
-)]
 enum Ready {
     Line(News),
     Memory(store::News<Ticket>),

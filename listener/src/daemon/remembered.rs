@@ -248,9 +248,13 @@ mod tests {
         assert!(remembered.of([other], now).is_empty());
         // What a key does not vouch for is plain, whatever it says.
         hear(&mut remembered, other, Proof::Plain, &was_signed);
-        assert_eq!(remembered.of([other], now), [was_signed.clone()]);
+        assert_eq!(remembered.of([other], now), std::slice::from_ref(&was_signed));
         hear(&mut remembered, other, Proof::Plain, &first);
-        assert_eq!(remembered.of([other], now), [was_signed.clone()], "what came later");
+        assert_eq!(
+            remembered.of([other], now),
+            std::slice::from_ref(&was_signed),
+            "what came later"
+        );
         let last = plain(at + 4, ByteOrder::Little);
         for datagram in [&last, &was_signed, &first] {
             hear(&mut remembered, other, Proof::Plain, datagram);

@@ -1,0 +1,155 @@
+//! Large fleets: all of whose nodes crash at once, of a million nodes, and none at all but forged sources.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{scope, sleep};
+use std::time::Duration;
+
+use crate::number;
+use crate::question::{ask, quantile};
+use crate::receiver::Receiver;
+use crate::sys::Sender;
+use crate::traffic;
+
+/// What a daemon reads when it starts.
+pub(crate) struct Files {
+    dir: tempfile::TempDir,
+}
+
+impl Files {
+    /// For `nodes` nodes; `keys` are the lines of the key file.
+    pub(crate) fn new(nodes: u32, port: u16, keys: Option<&str>) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| dir.path().join(name);
+        let mut text = format!("port = {port}\nstate_dir = {:?}\n", path("state"));
+        if let Some(keys) = keys {
+            std::fs::write(path("keys"), keys).expect("a file");
+            let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(path("keys"), owner).expect("our own file");
+            writeln!(text, "key_file = {:?}", path("keys")).expect("a string");
+        }
+        writeln!(text, "nodes_file = {:?}", path("nodes")).expect("a string");
+        writeln!(text, "[discovery]\nenabled = true").expect("a string");
+        let mut list = String::new();
+        for node in 0..nodes {
+            writeln!(list, "{} {}", traffic::name(node), traffic::address(node)).expect("a string");
+        }
+        std::fs::write(path("nodes"), list).expect("a file");
+        std::fs::write(path("config"), text).expect("a file");
+        Self { dir }
+    }
+
+    /// The daemon's arguments.
+    pub(crate) fn arguments(&self) -> [&str; 2] {
+        static PATHS: std::sync::Mutex<Vec<&'static str>> = std::sync::Mutex::new(Vec::new());
+        let path = self.dir.path().join("config").to_str().expect("a plain name").to_owned();
+        let path: &'static str = path.leak();
+        PATHS.lock().expect("no panic").push(path);
+        ["--config", path]
+    }
+}
+
+/// 100,000 nodes that all crash at once, and send once a second from then on.
+pub(crate) fn all_at_once(daemon: &Path) {
+    const NODES: u32 = 100_000;
+    const PORT: u16 = 17_420;
+    let time = Duration::from_secs(number("CRASH", 10));
+    let files = Files::new(NODES, PORT, None);
+    let daemon = Receiver::start(daemon, &files.arguments(), PORT);
+    let sender = Sender::to(PORT);
+    let letters = traffic::plain(NODES, NODES);
+    let is_over = AtomicBool::new(false);
+    let before = daemon.cpu();
+    let (sent, times, failed) = scope(|scope| {
+        let asking = scope.spawn(|| {
+            let (mut times, mut failed) = (Vec::new(), 0);
+            // Everybody has been heard of.
+            sleep(Duration::from_millis(1_500));
+            for node in traffic::choose(NODES, u32::MAX) {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                match ask(PORT, traffic::address(node)) {
+                    Ok(time) => times.push(time),
+                    Err(_) => failed += 1,
+                }
+                sleep(Duration::from_millis(2));
+            }
+            (times, failed)
+        });
+        let sent = traffic::stream(&sender, &letters, 64, NODES, time);
+        is_over.store(true, Ordering::Relaxed);
+        let (times, failed) = asking.join().expect("no panic");
+        (sent, times, failed)
+    });
+    daemon.wait_drained();
+    let cpu = (daemon.cpu() - before) as f64 / 1e9 / time.as_secs_f64();
+    println!("\n100,000 nodes crash at once and send once a second for {time:?}:\n");
+    println!("| what | measured | goal |\n|------|---------:|-----:|");
+    println!("| datagrams | {sent} | |");
+    println!("| dropped | {} | 0 |", daemon.drops());
+    println!("| processors | {cpu:.2} | ≤ 1 |");
+    println!("| VmHWM, MiB | {:.1} | ≤ 32 |", daemon.kib("VmHWM") as f64 / 1024.0);
+    println!("| RssAnon, MiB | {:.1} | |", daemon.kib("RssAnon") as f64 / 1024.0);
+    for (part, goal) in [(0.5, ""), (0.99, ""), (0.999, "≤ 5 ms"), (1.0, "")] {
+        println!("| answer, {part} of {} | {:.2?} | {goal} |", times.len(), quantile(&times, part));
+    }
+    println!("| questions without an answer | {failed} | 0 |");
+    println!("| threads | {} | |", daemon.threads());
+}
+
+/// A million configured nodes: how long the daemon takes to start, and what a datagram costs beside ten.
+pub(crate) fn a_million(daemon: &Path) {
+    const PORTS: [u16; 2] = [17_430, 17_431];
+    let [few, many] = [(10, PORTS[0]), (1_000_000, PORTS[1])].map(|(nodes, port)| {
+        let files = Files::new(nodes, port, None);
+        let receiver = Receiver::start(daemon, &files.arguments(), port);
+        let peer =
+            crate::Peer { name: "daemon", receiver, sender: Sender::to(port), most: crate::LARGE };
+        (nodes, peer, files)
+    });
+    let mut costs = [Vec::new(), Vec::new()];
+    for _ in 0..number("ROUNDS", 5) {
+        for ((nodes, peer, _), costs) in [&few, &many].into_iter().zip(&mut costs) {
+            let letters = traffic::plain(*nodes, peer.most);
+            // They are known already.
+            traffic::burst(&peer.sender, &letters);
+            peer.receiver.wait_drained();
+            costs.push(crate::drain(peer, || letters.clone()));
+        }
+    }
+    let [few_cost, many_cost] = costs.map(crate::median);
+    let started_in = many.1.receiver.started_in;
+    println!("\n1,000,000 configured nodes:\n");
+    println!("| what | measured | goal |\n|------|---------:|-----:|");
+    println!("| until the port is read | {started_in:.2?} | ≤ 3 s |");
+    println!("| VmHWM, MiB | {:.1} | |", many.1.receiver.kib("VmHWM") as f64 / 1024.0);
+    println!("| ns for each datagram, of 10 nodes | {few_cost:.0} | |");
+    println!("| ns for each datagram, of 1,000,000 | {many_cost:.0} | |");
+    println!("| ratio | {:.2} | ≤ 1.5 |", many_cost / few_cost);
+}
+
+/// Memory while messages come from a million sources that are no node's.
+pub(crate) fn forged_flood(daemon: &Path) {
+    const PORT: u16 = 17_440;
+    let time = Duration::from_secs(number("FLOOD", 10));
+    let files = Files::new(10, PORT, None);
+    let daemon = Receiver::start(daemon, &files.arguments(), PORT);
+    let sender = Sender::to(PORT);
+    let letters = traffic::plain(1_000_000, 1_000_000);
+    let threads = daemon.threads();
+    let mut memory = Vec::new();
+    let mut sent = 0;
+    for _ in 0..5 {
+        memory.push(daemon.kib("VmRSS"));
+        sent += traffic::stream(&sender, &letters, 64, 200_000, time / 5);
+    }
+    memory.push(daemon.kib("VmRSS"));
+    println!(
+        "\nA flood from a million forged sources for {time:?}: {sent} datagrams, {} of them",
+        daemon.drops()
+    );
+    println!("dropped. VmRSS in KiB, at the beginning and after each fifth: {memory:?}.");
+    println!("Threads before and after: {threads}, {}.", daemon.threads());
+}
