@@ -14,7 +14,9 @@ use crate::traffic;
 
 /// What a daemon reads when it starts.
 pub(crate) struct Files {
-    dir: tempfile::TempDir,
+    /// Goes with this.
+    _dir: tempfile::TempDir,
+    config: String,
 }
 
 impl Files {
@@ -37,16 +39,13 @@ impl Files {
         }
         std::fs::write(path("nodes"), list).expect("a file");
         std::fs::write(path("config"), text).expect("a file");
-        Self { dir }
+        let config = path("config").to_str().expect("a plain name").to_owned();
+        Self { _dir: dir, config }
     }
 
     /// The daemon's arguments.
     pub(crate) fn arguments(&self) -> [&str; 2] {
-        static PATHS: std::sync::Mutex<Vec<&'static str>> = std::sync::Mutex::new(Vec::new());
-        let path = self.dir.path().join("config").to_str().expect("a plain name").to_owned();
-        let path: &'static str = path.leak();
-        PATHS.lock().expect("no panic").push(path);
-        ["--config", path]
+        ["--config", &self.config]
     }
 }
 

@@ -6,6 +6,8 @@
 //! | `FENCE_KDUMP_DIST` | where the built programs are, instead of target/dist |
 //! | `ROUNDS` | how often everything is measured; medians are shown (5) |
 //! | `CRASH` | for how many seconds 100,000 nodes send (10) |
+//! | `ONLY` | the plain daemon's full queue alone, after its process id: for a profiler |
+//! | `FENCE_KDUMP_BENCH_LOG` | what the programs say is shown |
 //! | `FLOOD` | how many seconds the flood from forged sources takes (10) |
 
 mod fleet;
@@ -61,6 +63,9 @@ fn main() {
     nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &own).expect("a first processor");
     println!("\nThe daemon's receiving path: CPU time of the whole process for each datagram.");
     side_by_side(&daemon);
+    if std::env::var_os("ONLY").is_some() {
+        return;
+    }
     fleet::all_at_once(&daemon);
     fleet::a_million(&daemon);
     fleet::forged_flood(&daemon);

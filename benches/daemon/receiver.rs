@@ -51,6 +51,7 @@ impl Receiver {
         receiver
     }
 
+    /// Its process.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
