@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fence_kdump_core::Instant;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant as Timer, sleep, sleep_until, timeout};
+use tokio::time::{Instant as Timer, Interval, interval, sleep, sleep_until};
 
 use super::clients::{Clients, Id, Said};
 use super::packet::{Reply, Request, Status};
@@ -35,7 +35,7 @@ const GATHERED: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(1);
 
 /// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
-const NEWS: usize = 64;
+const NEWS: usize = 8;
 
 /// A socket that somebody else opened, and what is known of its queue.
 #[derive(Debug)]
@@ -57,6 +57,8 @@ pub struct Holder {
     listener: Option<AsyncFd<OwnedFd>>,
     port: Option<Port>,
     open_at: Timer,
+    /// One for good: a timer for each datagram would cost more than the datagram.
+    idle: Interval,
     clients: Clients,
     recent: Recent,
     news: VecDeque<News>,
@@ -97,6 +99,7 @@ impl Holder {
             listener,
             port: None,
             open_at: Timer::now(),
+            idle: interval(IDLE),
             clients: Clients::default(),
             recent: Recent::default(),
             news: VecDeque::new(),
@@ -146,7 +149,7 @@ impl Holder {
             let ready = tokio::select! {
                 () = newcomer(self.listener.as_ref(), self.closed_until) => Ready::Newcomer,
                 (id, said) = self.clients.listen() => Ready::Said(id, said),
-                () = datagrams(self.port.as_ref(), self.gathering, asking) => {
+                () = datagrams(self.port.as_ref(), self.gathering, asking, &mut self.idle) => {
                     Ready::Datagrams
                 }
                 () = open_at(self.port.is_none(), self.open_at) => Ready::OpenPort,
@@ -408,7 +411,12 @@ async fn newcomer(listener: Option<&AsyncFd<OwnedFd>>, closed_until: Option<Time
 }
 
 /// Begins anew with each that asks.
-async fn datagrams(port: Option<&Port>, gathering: Option<Gathering>, asking: usize) {
+async fn datagrams(
+    port: Option<&Port>,
+    gathering: Option<Gathering>,
+    asking: usize,
+    idle: &mut Interval,
+) {
     if let Some(Gathering { others, from, to }) = gathering {
         sleep_until(if asking >= others { from } else { to }).await;
     }
@@ -416,7 +424,11 @@ async fn datagrams(port: Option<&Port>, gathering: Option<Gathering>, asking: us
         // Read now and then although nothing came: the moment at which the queue was last seen
         // empty, and how the clocks stood then, is what datagrams are dated by.
         Some(port) => {
-            if let Ok(Err(_)) = timeout(IDLE, port.readable()).await {
+            let is_over = tokio::select! {
+                ready = port.readable() => ready.is_err(),
+                _ = idle.tick() => false,
+            };
+            if is_over {
                 sleep(AGAIN).await;
             }
         }

@@ -16,6 +16,18 @@ pub(super) struct Chronicle {
     next: u64,
 }
 
+/// A dump: it is called like the event with which it began.
+#[derive(Debug, Default)]
+pub(super) enum Dump {
+    /// There was none.
+    #[default]
+    None,
+    /// The number of an event of this run.
+    Own(u64),
+    /// It began in an earlier run.
+    Earlier(Box<str>),
+}
+
 /// Whose, what, and from where.
 #[derive(Debug, Clone)]
 pub(super) struct Happening {
@@ -44,7 +56,20 @@ impl Chronicle {
     /// The id of the next event.
     pub(super) fn id(&mut self) -> String {
         self.next = self.next.wrapping_add(1);
-        format!("{}-{}", self.origin, self.next)
+        self.name(self.next)
+    }
+
+    fn name(&self, number: u64) -> String {
+        format!("{}-{number}", self.origin)
+    }
+
+    /// The name of a dump; `None` when there was none.
+    pub(super) fn dump(&self, dump: &Dump) -> Option<String> {
+        match dump {
+            Dump::None => None,
+            Dump::Own(number) => Some(self.name(*number)),
+            Dump::Earlier(name) => Some(name.to_string()),
+        }
     }
 
     /// The event, with what the node's session says at the time. `dump` is the session's name so far, and
@@ -53,11 +78,11 @@ impl Chronicle {
         &mut self,
         happening: Happening,
         session: &Session,
-        dump: &mut Option<Arc<str>>,
+        dump: &mut Dump,
     ) -> Event {
         let id = self.id();
-        if happening.kind == Kind::Started || dump.is_none() {
-            *dump = Some(id.as_str().into());
+        if happening.kind == Kind::Started || matches!(dump, Dump::None) {
+            *dump = Dump::Own(self.next);
         }
         let Happening { node, kind, from } = happening;
         let progress = session.progress();
@@ -67,7 +92,7 @@ impl Chronicle {
             time_ms: now_ms(),
             node,
             kind,
-            session: dump.as_deref().unwrap_or_default().to_owned(),
+            session: self.dump(dump).unwrap_or_default(),
             from,
             proof: session.proof().map(proof_name),
             phase: session.phase().and_then(phase_name),

@@ -7,13 +7,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ahash::RandomState;
 use fence_kdump_core::{
     Counters, Disbelief, Instant, KeyId, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
     Session, Slot, State, Tracker, session,
 };
 
-use super::chronicle::{Chronicle, Happened, Happening};
+use super::by_node::ByNode;
+use super::chronicle::{Chronicle, Dump, Happened, Happening};
 use super::remembered::Remembered;
 use crate::address::Address;
 use crate::control::packet::NodeStatus;
@@ -33,8 +33,8 @@ pub struct Fleet {
     examiner: Option<Examiner>,
     pub(super) tracker: Tracker<Vec<Slot>>,
     /// Only of nodes that were heard.
-    pub(super) seen: HashMap<NodeId, Seen, RandomState>,
-    chronicle: Chronicle,
+    pub(super) seen: ByNode<Seen>,
+    pub(super) chronicle: Chronicle,
     sessions: u64,
     /// How many dumps go on.
     active: usize,
@@ -51,15 +51,38 @@ pub(super) struct Seen {
     key_id: Option<KeyId>,
     /// Causes of disbelief that were told since the last message that was believed; *unsigned*, in this
     /// session.
-    told: Vec<Disbelief>,
+    told: Causes,
     /// The name of its present or latest dump.
-    pub(super) dump: Option<Arc<str>>,
+    pub(super) dump: Dump,
     /// How that ended.
     pub(super) end: Option<Kind>,
     /// Its dump goes on.
     is_active: bool,
     /// How soon the node says that it speaks again, in milliseconds.
     interval: Option<u32>,
+}
+
+/// Some causes of disbelief.
+#[derive(Debug, Clone, Copy, Default)]
+struct Causes(u16);
+
+impl Causes {
+    fn bit(cause: Disbelief) -> u16 {
+        let place = Disbelief::ALL.iter().position(|known| *known == cause);
+        place.map_or(0, |place| 1 << place)
+    }
+
+    /// Whether it was not among them.
+    fn add(&mut self, cause: Disbelief) -> bool {
+        let before = self.0;
+        self.0 |= Self::bit(cause);
+        self.0 != before
+    }
+
+    /// No other any more.
+    fn keep(&mut self, cause: Disbelief) {
+        self.0 &= Self::bit(cause);
+    }
 }
 
 /// Sources of messages that are nobody's, in discovery mode: shown, and never believed.
@@ -122,7 +145,7 @@ impl Fleet {
             registry,
             examiner,
             tracker: Tracker::new(slots, session::SILENCE),
-            seen: HashMap::default(),
+            seen: ByNode::default(),
             chronicle: Chronicle::new(),
             sessions: 0,
             active: 0,
@@ -145,7 +168,7 @@ impl Fleet {
         let changes = registry.succeed(&self.registry);
         self.tracker.grow(|all| all.resize(all.len().max(slots(&registry)), Slot::EMPTY));
         let is_doubtful = |id: &NodeId| {
-            let from = self.seen.get(id).and_then(|seen| seen.from);
+            let from = self.seen.get(*id).and_then(|seen| seen.from);
             let proof = self.tracker.session(*id).and_then(Session::proof);
             let still = |(proof, from)| registry.still_believes(*id, proof, from);
             !proof.zip(from).is_some_and(still)
@@ -155,7 +178,7 @@ impl Fleet {
             self.set_active(id, false);
             self.tracker.forget(id);
             self.remembered.forget(id);
-            self.seen.remove(&id);
+            drop(self.seen.remove(id));
         }
         (self.registry, self.examiner) = (registry, examiner);
     }
@@ -299,12 +322,12 @@ impl Fleet {
         };
         self.remembered.remember(node, proof, (datagram, message));
         let key_id = message.signed().filter(|_| proof > Proof::Plain).map(|signed| signed.key_id);
-        let seen = self.seen.entry(node).or_default();
+        let seen = self.seen.of(node)?;
         seen.from = Some(*from);
         seen.key_id = key_id.or(seen.key_id);
         seen.interval = report.interval;
         // A node may well send plain messages beside signed ones.
-        seen.told.retain(|cause| *cause == Disbelief::Unsigned);
+        seen.told.keep(Disbelief::Unsigned);
         let kind = match event {
             E::Started => Kind::Started,
             E::Dumping | E::Phase(Phase::Dumping) => Kind::Dumping,
@@ -320,7 +343,7 @@ impl Fleet {
     pub(super) fn happened(&mut self, happening: Happening, node: NodeId) -> Option<Happened> {
         self.set_active(node, !happening.kind.is_end());
         let session = self.tracker.session(node)?;
-        let seen = self.seen.entry(node).or_default();
+        let seen = self.seen.of(node)?;
         seen.end = happening.kind.is_end().then_some(happening.kind);
         if happening.kind.is_end() {
             self.remembered.forget(node);
@@ -344,12 +367,11 @@ impl Fleet {
             self.candidates.hear(datagram);
             return None;
         };
-        let seen = self.seen.entry(node).or_default();
+        let seen = self.seen.of(node)?;
         // Each message that is no answer is unproven; whether an answer follows, shows.
-        if cause == Disbelief::Unproven || seen.told.contains(&cause) {
+        if cause == Disbelief::Unproven || !seen.told.add(cause) {
             return None;
         }
-        seen.told.push(cause);
         let (name, from) = (self.name(node), datagram.from);
         Some(Told::Disbelief(format!("{name}: a message from {from} does not count: {cause}")))
     }
@@ -368,8 +390,8 @@ impl Fleet {
     pub fn tick(&mut self, now: Instant) -> Option<Happened> {
         loop {
             let (node, _) = self.tracker.poll(now)?;
-            if let Some(seen) = self.seen.get_mut(&node) {
-                seen.told.clear();
+            if let Some(seen) = self.seen.get_mut(node) {
+                seen.told = Causes::default();
             }
             // Who says what it does and then says nothing any more has not said that it is done.
             let said = self.tracker.session(node).and_then(Session::phase);
@@ -408,7 +430,7 @@ impl Fleet {
     }
 
     pub(super) fn set_active(&mut self, node: NodeId, is_active: bool) {
-        let Some(seen) = self.seen.get_mut(&node) else { return };
+        let Some(seen) = self.seen.get_mut(node) else { return };
         match (std::mem::replace(&mut seen.is_active, is_active), is_active) {
             (false, true) => self.active = self.active.saturating_add(1),
             (true, false) => self.active = self.active.saturating_sub(1),
@@ -437,7 +459,7 @@ impl Fleet {
         let (Some(first), Some(last)) = (session.first_heard(), session.last_heard()) else {
             return Some(unheard);
         };
-        let seen = self.seen.get(&id);
+        let seen = self.seen.get(id);
         let state = match session.state(now) {
             State::Started => NodeState::Started,
             State::Dumping => NodeState::Dumping,

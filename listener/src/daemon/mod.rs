@@ -8,6 +8,7 @@
 //! | `herald` | who is told: people, the history, sinks, the web page |
 //! | `scene` | all of it at a glance |
 
+mod by_node;
 mod chronicle;
 pub mod fleet;
 pub mod follow;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use fence_kdump_core::{Disbelief, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::time::{Instant as Timer, sleep_until};
 
 pub use chronicle::{Happened, told};
 pub use fleet::Fleet;
@@ -207,11 +209,21 @@ impl Run {
         let mut terminate = self.signal(SignalKind::terminate());
         let mut interrupt = self.signal(SignalKind::interrupt());
         let mut alive = tokio::time::interval(self.manager.alive_every().unwrap_or(STATUS));
+        let timer = sleep_until(Timer::now());
+        tokio::pin!(timer);
+        // When it goes off: not later than the next dump ends. Most ends are put off before they come, and to
+        // set a timer for each message would cost more than the message.
+        let mut is_set: Option<Instant> = None;
         loop {
             while let Some(happened) = self.fleet.tick(clock::now()) {
                 self.herald.tell(happened);
             }
-            let next_end = self.fleet.next_end();
+            if let Some(end) = self.fleet.next_end()
+                && is_set.is_none_or(|set| end < set)
+            {
+                is_set = Some(end);
+                timer.as_mut().reset(Timer::now() + end.saturating_since(clock::now()));
+            }
             let ready = tokio::select! {
                 news = self.line.next() => Ready::Line(news),
                 news = next_judged(&mut self.notary) => Ready::Memory(news),
@@ -222,7 +234,7 @@ impl Run {
                 () = received(&mut terminate) => Ready::End,
                 () = received(&mut interrupt) => Ready::End,
                 _ = alive.tick() => Ready::Alive,
-                () = sleep_until(next_end) => Ready::Tick,
+                () = &mut timer, if is_set.is_some() => Ready::Tick,
             };
             match ready {
                 Ready::Line(news) => self.heed(news),
@@ -238,7 +250,7 @@ impl Run {
                     self.note_queue();
                     self.manager.status(&self.status_line());
                 }
-                Ready::Tick => {}
+                Ready::Tick => is_set = None,
             }
         }
         self.end().await;
@@ -485,13 +497,6 @@ impl Run {
     fn tell_state_trouble(&self, error: &StoreError) {
         let weight = if self.fleet.has_signed() { Weight::Error } else { Weight::Warning };
         self.voice.say_once(weight, format!("state_dir: {error}"));
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep(at.saturating_since(clock::now())).await,
-        None => pending().await,
     }
 }
 

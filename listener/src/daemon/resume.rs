@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fence_kdump_core::{Earlier, Instant, NodeId, Phase, Progress, Proof, Session};
 
-use super::chronicle::{Happened, Happening, now_ms};
+use super::chronicle::{Dump, Happened, Happening, now_ms};
 use super::fleet::{Fleet, heard};
 use crate::fleet::event::{Kind, phase_name, proof_name};
 use crate::history::{self, Heard, Known};
@@ -22,8 +22,8 @@ impl Fleet {
         if self.tracker.session(node).is_none_or(|known| known.messages() > 0) {
             return None;
         }
-        let seen = self.seen.entry(node).or_default();
-        seen.dump = Some(session.id.as_str().into());
+        let seen = self.seen.of(node)?;
+        seen.dump = Dump::Earlier(session.id.as_str().into());
         seen.from = session.from;
         seen.end = session.end;
         let (silence, is_lost) = match heard {
@@ -61,7 +61,7 @@ impl Fleet {
 
     /// The sessions that go on at `now`, to be written down.
     pub fn ongoing(&self, now: Instant) -> impl Iterator<Item = (history::Session, Heard)> {
-        let ids = self.seen.keys().copied();
+        let ids = self.seen.keys();
         ids.filter_map(move |id| {
             let session = self.tracker.session(id)?;
             session.deadline()?;
@@ -71,12 +71,12 @@ impl Fleet {
 
     fn written(&self, id: NodeId, session: &Session, now: Instant) -> Option<history::Session> {
         let node: Arc<str> = self.registry().name(id)?.into();
-        let seen = self.seen.get(&id)?;
+        let seen = self.seen.get(id)?;
         let since = now.saturating_since(session.first_heard()?).as_millis();
         let progress = session.progress();
         let is_known = progress != Progress::default();
         Some(history::Session {
-            id: seen.dump.as_deref()?.to_owned(),
+            id: self.chronicle.dump(&seen.dump)?,
             node,
             started_ms: now_ms().saturating_sub(u64::try_from(since).unwrap_or(u64::MAX)),
             changed_ms: now_ms(),
