@@ -1,22 +1,21 @@
 //! The nodes and what is known of them.
 
+mod candidates;
 pub mod page;
+mod view;
 
-use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fence_kdump_core::{
     Counters, Disbelief, Instant, KeyId, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
-    Session, Slot, State, Tracker, session,
+    Session, Slot, Tracker, session,
 };
 
 use super::by_node::ByNode;
 use super::chronicle::{Chronicle, Dump, Happened, Happening};
 use super::remembered::Remembered;
 use crate::address::Address;
-use crate::control::packet::NodeStatus;
 use crate::control::recent::named;
 use crate::fleet::event::Kind;
 use crate::fleet::registry::Registry;
@@ -24,7 +23,7 @@ use crate::history;
 use crate::proof::{Examiner, Packet};
 use crate::socket::Datagram;
 use crate::store::Hearing;
-use crate::web::{NodeState, NodeView};
+use candidates::Candidates;
 
 /// The nodes and what is known of them.
 #[derive(Debug)]
@@ -83,25 +82,6 @@ impl Causes {
     fn keep(&mut self, cause: Disbelief) {
         self.0 &= Self::bit(cause);
     }
-}
-
-/// Sources of messages that are nobody's, in discovery mode: shown, and never believed.
-#[derive(Debug, Default)]
-struct Candidates {
-    most: usize,
-    known: HashMap<Address, Candidate>,
-    /// When those that had fallen silent last made room.
-    cleared: Option<Instant>,
-}
-
-/// A candidate that was silent for so long makes room for another.
-const FORGOTTEN: Duration = Duration::from_secs(300);
-
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    first: Instant,
-    last: Instant,
-    messages: u32,
 }
 
 /// A message that is being remembered.
@@ -449,73 +429,6 @@ impl Fleet {
     pub fn sessions(&self) -> u64 {
         self.sessions
     }
-
-    /// What is shown of a node at `now`.
-    #[must_use]
-    pub fn view(&self, id: NodeId, now: Instant) -> Option<NodeView> {
-        let name = self.registry.name(id)?;
-        let unheard = NodeView::unheard(name.into(), self.policy(id));
-        let session = self.tracker.session(id)?;
-        let (Some(first), Some(last)) = (session.first_heard(), session.last_heard()) else {
-            return Some(unheard);
-        };
-        let seen = self.seen.get(id);
-        let state = match session.state(now) {
-            State::Started => NodeState::Started,
-            State::Dumping => NodeState::Dumping,
-            State::Finished => match seen.and_then(|seen| seen.end) {
-                Some(Kind::Lost) => NodeState::Lost,
-                Some(Kind::Rebooted) => NodeState::Rebooted,
-                _ => NodeState::Finished,
-            },
-            _ => NodeState::Unheard,
-        };
-        let (done, total) = (session.progress().done, session.progress().total);
-        let interval = seen.and_then(|seen| seen.interval);
-        Some(NodeView {
-            state,
-            since: Some(now.saturating_since(first)),
-            last_heard: Some(now.saturating_since(last)),
-            interval: interval.map(|interval| Duration::from_millis(interval.into())),
-            messages: session.messages(),
-            proof: session.proof(),
-            phase: session.phase(),
-            done: (done > 0 || total > 0).then_some(done),
-            total: Some(total).filter(|total| *total > 0),
-            key_id: seen.and_then(|seen| seen.key_id),
-            from: seen.and_then(|seen| seen.from),
-            ..unheard
-        })
-    }
-
-    /// How many places there are to [`Self::show`]: one for each node and each candidate.
-    #[must_use]
-    pub fn places(&self) -> usize {
-        slots(&self.registry).saturating_add(self.candidates.known.len())
-    }
-
-    /// What is shown at `now` of the nodes at `places`, and after them of the candidates.
-    pub fn show(&self, places: Range<usize>, now: Instant) -> impl Iterator<Item = NodeView> {
-        let slots = slots(&self.registry);
-        let id = |place: usize| u32::try_from(place).ok().map(NodeId);
-        let nodes = places.start.min(slots)..places.end.min(slots);
-        let nodes = nodes.filter_map(move |place| self.view(id(place)?, now));
-        let candidates = places.end.saturating_sub(slots)..;
-        let skipped = places.start.saturating_sub(slots);
-        let wanted = candidates.start.saturating_sub(skipped);
-        nodes.chain(self.candidates.show(now).skip(skipped).take(wanted))
-    }
-
-    /// The state of a node at `now`.
-    #[must_use]
-    pub fn node(&self, id: NodeId, now: Instant) -> Option<NodeStatus> {
-        self.view(id, now).as_ref().map(NodeStatus::from)
-    }
-
-    /// The state of all nodes at `now`, and after them the candidates.
-    pub fn status(&self, now: Instant) -> impl Iterator<Item = NodeStatus> {
-        self.show(0..self.places(), now).map(|view| NodeStatus::from(&view))
-    }
 }
 
 /// When the messages of a session came; `None` when there were none.
@@ -527,46 +440,6 @@ pub(super) fn heard(session: &Session) -> Option<history::Heard> {
 
 fn slots(registry: &Registry) -> usize {
     usize::try_from(registry.slots()).unwrap_or(usize::MAX)
-}
-
-impl Candidates {
-    /// A message that is nobody's.
-    fn hear(&mut self, datagram: &Datagram) {
-        let at = datagram.received_at;
-        if datagram.said.is_err() || self.most == 0 {
-            return;
-        }
-        if self.known.len() >= self.most && !self.known.contains_key(&datagram.from) {
-            // Not for each of a flood.
-            let soon = self.cleared.is_some_and(|last| at.saturating_since(last).as_secs() < 1);
-            if !soon {
-                self.cleared = Some(at);
-                self.known.retain(|_, known| at.saturating_since(known.last) < FORGOTTEN);
-            }
-            if self.known.len() >= self.most {
-                return;
-            }
-        }
-        let new = Candidate { first: at, last: at, messages: 0 };
-        let known = self.known.entry(datagram.from).or_insert(new);
-        known.last = known.last.max(at);
-        known.messages = known.messages.saturating_add(1);
-    }
-
-    fn show(&self, now: Instant) -> impl Iterator<Item = NodeView> {
-        self.known.iter().map(move |(from, candidate)| {
-            let name = from.to_string();
-            NodeView {
-                state: NodeState::Candidate,
-                since: Some(now.saturating_since(candidate.first)),
-                last_heard: Some(now.saturating_since(candidate.last)),
-                messages: candidate.messages,
-                policy: None,
-                from: Some(*from),
-                ..NodeView::unheard(name.as_str().into(), Policy::Plain)
-            }
-        })
-    }
 }
 
 impl From<Option<Told>> for Heard {

@@ -5,6 +5,8 @@
 //! | [`options`] | the command line; [`setup`]: what it and the files that it names say, read |
 //! | [`fleet`] | the nodes and what is known of them; `resume`: from one run to the next |
 //! | `chronicle` | what happened, in words and as events |
+//! | `hear` | what is done with a datagram; `queue`: those that came before the start |
+//! | `reload` | another configuration, while everything goes on |
 //! | `herald` | who is told: people, the history, sinks, the web page |
 //! | `scene` | all of it at a glance |
 
@@ -12,20 +14,21 @@ mod by_node;
 mod chronicle;
 pub mod fleet;
 pub mod follow;
+mod hear;
 mod herald;
 pub mod options;
 mod queue;
+mod reload;
 pub mod remembered;
 mod resume;
 mod scene;
 pub mod setup;
 
 use std::future::pending;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fence_kdump_core::{Disbelief, Instant};
+use fence_kdump_core::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant as Timer, sleep_until};
@@ -45,13 +48,11 @@ use crate::history;
 use crate::line::{Line, News, Notice};
 use crate::lookup::Found;
 use crate::nodes::Known;
-use crate::proof;
 use crate::service::{Given, Manager};
-use crate::socket::Datagram;
-use crate::store::{self, Judged, Notary, StoreError};
+use crate::store::{self, Notary};
 use crate::voice::{Voice, Weight};
+use fleet::Ticket;
 use fleet::page::Pages;
-use fleet::{Heard, Ticket, Told};
 use herald::Herald;
 use queue::Note;
 use setup::{Setup, SetupError, Source};
@@ -75,6 +76,8 @@ struct Run {
     herald: Herald,
     manager: Manager,
     is_ready: bool,
+    /// Some node has to sign.
+    is_signing: bool,
     /// Nodes that have to sign, and cannot: the first few.
     keyless: Vec<String>,
     pages: Pages,
@@ -94,7 +97,7 @@ pub async fn follow(
     voice: Arc<Voice>,
 ) -> Result<(), HeraldError> {
     let Setup { mut config, examiner } = setup;
-    let (line, note) = open(&mut config, given, &voice);
+    let (line, note) = queue::open(&mut config, given, &voice);
     let herald = Herald::start(&config, manager.is_there(), Arc::clone(&voice))?;
     let nodes = std::mem::take(&mut config.nodes);
     let mut run = Run {
@@ -107,6 +110,7 @@ pub async fn follow(
         herald,
         manager,
         is_ready: false,
+        is_signing: false,
         keyless: Vec::new(),
         pages: Pages::default(),
         reading: None,
@@ -123,41 +127,6 @@ pub async fn follow(
     run.settle();
     run.run().await;
     Ok(())
-}
-
-/// The line, from a socket that the service manager gave if it gave one, and where its queue is noted.
-fn open(config: &mut Config, given: Given, voice: &Voice) -> (Line, Note) {
-    let Given { datagrams, runtime_dir, remarks } = given;
-    for remark in remarks {
-        voice.say(Weight::Warning, remark);
-    }
-    let trouble = |error: io::Error| {
-        voice.say(Weight::Error, format!("the socket of the service manager: {error}"));
-    };
-    let dir = runtime_dir.filter(|_| !datagrams.is_empty());
-    let note = Note::open(dir.as_deref()).map_err(trouble).unwrap_or_default();
-    let mut sockets = datagrams.into_iter();
-    let inherited = sockets.next().and_then(|socket| {
-        let port = socket.local_addr().map_err(trouble).ok()?.port();
-        let (inherited, lost) = note.inherit(socket).map_err(trouble).ok()?;
-        if lost > 0 {
-            let line =
-                format!("{lost} datagrams from before the start are of unknown age: thrown away");
-            voice.say(Weight::Warning, line);
-        }
-        config.port = port;
-        Some(inherited)
-    });
-    if sockets.next().is_some() {
-        let line = "the service manager gave several sockets: only the first is read";
-        voice.say(Weight::Warning, line);
-    }
-    // Who wants to hear of each datagram wants to hear also of those that are none of ours.
-    let line = Line::to_everything(config.port, voice.verbose() == 0);
-    match inherited {
-        Some(inherited) => (line.with_socket(inherited), note),
-        None => (line, note),
-    }
 }
 
 /// What wakes the daemon up.
@@ -181,6 +150,7 @@ impl Run {
         if let Some(resolver) = &mut self.resolver {
             resolver.look_up(self.fleet.registry().to_look_up());
         }
+        self.is_signing = self.fleet.has_signed();
         self.keyless = self.fleet.without_key().take(MOST).map(str::to_owned).collect();
         for name in &self.keyless {
             let line = format!("{name} is never believed: there is no key for that very name");
@@ -288,53 +258,6 @@ impl Run {
         voice.finish();
     }
 
-    /// Reads the configuration anew, aside.
-    fn reload(&mut self) {
-        if let Some((_, again)) = &mut self.reading {
-            *again = true;
-            return;
-        }
-        self.manager.reloading();
-        match self.source.read_aside() {
-            Ok(reading) => self.reading = Some((reading, false)),
-            Err(error) => self.take_over(Err(error)),
-        }
-    }
-
-    /// A configuration was read: it is the present one from now on, if it is right.
-    fn take_over(&mut self, setup: Result<Setup, SetupError>) {
-        let again = self.reading.take().is_some_and(|(_, again)| again);
-        match setup {
-            Ok(Setup { mut config, examiner }) => {
-                let fixed = [
-                    ("port", config.port == self.config.port),
-                    ("state_dir", config.state_dir == self.config.state_dir),
-                    ("history", config.history == self.config.history),
-                    ("family", config.family == self.config.family),
-                ];
-                for (what, _) in fixed.iter().filter(|(_, is_same)| !is_same) {
-                    let line = format!("{what}: changed with the next start of fence_kdumpd");
-                    self.voice.say(Weight::Warning, line);
-                }
-                self.fleet.reload(std::mem::take(&mut config.nodes), examiner);
-                self.herald.reload(&config);
-                let Config { port, state_dir, history, family, .. } = &self.config;
-                let (port, state_dir) = (*port, state_dir.clone());
-                let (history, family) = (*history, *family);
-                self.config = Config { port, state_dir, history, family, ..config };
-                self.settle();
-                self.voice.say(Weight::Info, format!("reloaded: {}", self.status_line()));
-            }
-            Err(error) => {
-                self.voice.say(Weight::Error, format!("{error}; all stays as it was"));
-            }
-        }
-        self.manager.ready(&self.status_line());
-        if again {
-            self.reload();
-        }
-    }
-
     /// For people, in a line.
     fn status_line(&self) -> String {
         let nodes = self.fleet.registry().len();
@@ -434,70 +357,6 @@ impl Run {
             Known::Pending => {}
         }
     }
-
-    fn hear(&mut self, datagram: &Datagram, now: Instant) {
-        let Heard { told, challenge, hearing } = self.fleet.hear(datagram, now, proof::random);
-        match told {
-            Some(told) => self.tell_of_datagram(told),
-            None => tell_details(datagram, &self.voice),
-        }
-        if let Some(challenge) = challenge
-            && let Err(error) = self.line.send(datagram.from, datagram.port, &challenge)
-        {
-            let line = format!("no challenge could be sent to {}: {error}", datagram.from);
-            self.voice.say_once(Weight::Detail, line);
-        }
-        if let Some((hearing, ticket)) = hearing {
-            let judged = match &mut self.notary {
-                Some(notary) => notary.submit(hearing, ticket),
-                None => {
-                    let result = Err(Disbelief::Unremembered);
-                    Some(Judged { ticket, result, trouble: None })
-                }
-            };
-            if let Some(judged) = judged {
-                self.judged(judged);
-            }
-        }
-    }
-
-    fn tell_of_datagram(&mut self, told: Told) {
-        match told {
-            Told::Event(happened) => self.herald.tell(happened),
-            Told::Disbelief(line) => self.voice.say(Weight::Info, line),
-        }
-    }
-
-    fn heed_notary(&mut self, news: store::News<Ticket>) {
-        match news {
-            store::News::Judged(judged) => self.judged(judged),
-            store::News::Began(path) => {
-                let path = path.display();
-                let line = format!(
-                    "{path} is new: a message captured before today would count once, unless the \
-                     policy is live"
-                );
-                self.voice.say_once(Weight::Info, line);
-            }
-            store::News::Trouble(error) => self.tell_state_trouble(&error),
-        }
-    }
-
-    fn judged(&mut self, judged: Judged<Ticket>) {
-        let Judged { ticket, result, trouble } = judged;
-        if let Some(trouble) = trouble {
-            self.tell_state_trouble(&trouble);
-        }
-        if let Some(told) = self.fleet.judged(&ticket, result) {
-            self.tell_of_datagram(told);
-        }
-    }
-
-    /// Once, since each message that cannot be remembered would say the same.
-    fn tell_state_trouble(&self, error: &StoreError) {
-        let weight = if self.fleet.has_signed() { Weight::Error } else { Weight::Warning };
-        self.voice.say_once(weight, format!("state_dir: {error}"));
-    }
 }
 
 /// Waits for a configuration that is being read; never comes back when none is. Cancel-safe.
@@ -538,19 +397,6 @@ async fn next_judged(notary: &mut Option<Notary<Ticket>>) -> store::News<Ticket>
     match notary {
         Some(notary) => notary.next().await,
         None => pending().await,
-    }
-}
-
-fn tell_details(datagram: &Datagram, voice: &Voice) {
-    if voice.verbose() > 0 {
-        let from = datagram.from;
-        voice.say(
-            Weight::Detail,
-            match datagram.said {
-                Ok(_) => format!("heard a message from {from}"),
-                Err(error) => format!("refused a datagram from {from}: {error}"),
-            },
-        );
     }
 }
 

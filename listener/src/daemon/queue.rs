@@ -15,8 +15,12 @@ use std::path::Path;
 use fence_kdump_core::Instant;
 
 use crate::clock::{self, Reading};
+use crate::config::Config;
 use crate::control::holder::Inherited;
+use crate::line::Line;
+use crate::service::Given;
 use crate::store;
+use crate::voice::{Voice, Weight};
 
 /// The name of the note in the runtime directory.
 const NAME: &str = "queue";
@@ -89,6 +93,41 @@ impl Note {
         let then = Reading { now: emptied, offset };
         let inherited = Inherited { fd: OwnedFd::from(socket), emptied, then, served: 0 };
         Ok((inherited, lost))
+    }
+}
+
+/// The line, from a socket that the service manager gave if it gave one, and where its queue is noted.
+pub(super) fn open(config: &mut Config, given: Given, voice: &Voice) -> (Line, Note) {
+    let Given { datagrams, runtime_dir, remarks } = given;
+    for remark in remarks {
+        voice.say(Weight::Warning, remark);
+    }
+    let trouble = |error: io::Error| {
+        voice.say(Weight::Error, format!("the socket of the service manager: {error}"));
+    };
+    let dir = runtime_dir.filter(|_| !datagrams.is_empty());
+    let note = Note::open(dir.as_deref()).map_err(trouble).unwrap_or_default();
+    let mut sockets = datagrams.into_iter();
+    let inherited = sockets.next().and_then(|socket| {
+        let port = socket.local_addr().map_err(trouble).ok()?.port();
+        let (inherited, lost) = note.inherit(socket).map_err(trouble).ok()?;
+        if lost > 0 {
+            let line =
+                format!("{lost} datagrams from before the start are of unknown age: thrown away");
+            voice.say(Weight::Warning, line);
+        }
+        config.port = port;
+        Some(inherited)
+    });
+    if sockets.next().is_some() {
+        let line = "the service manager gave several sockets: only the first is read";
+        voice.say(Weight::Warning, line);
+    }
+    // Who wants to hear of each datagram wants to hear also of those that are none of ours.
+    let line = Line::to_everything(config.port, voice.verbose() == 0);
+    match inherited {
+        Some(inherited) => (line.with_socket(inherited), note),
+        None => (line, note),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Dumps, from start to end.
 
 use super::*;
+use crate::control::packet::NodeStatus;
 use crate::daemon::Follow;
 use crate::proof::specimen::{Specimen, examiner, nonce};
 use crate::socket::Words;
@@ -38,7 +39,8 @@ fn line(told: Option<Told>) -> Option<String> {
 }
 
 fn status(fleet: &Fleet, second: u64) -> Vec<NodeStatus> {
-    fleet.status(s(second)).collect()
+    let all = fleet.show(0..fleet.places(), s(second));
+    all.map(|view| NodeStatus::from(&view)).collect()
 }
 
 #[test]
