@@ -19,11 +19,14 @@ export function setToken(given) {
 }
 
 async function ask(path, options = {}) {
+  const shown = token;
   const headers = { ...options.headers };
-  if (token) headers.Authorization = `Bearer ${token}`;
+  if (shown) headers.Authorization = `Bearer ${shown}`;
   const response = await fetch(path, { cache: "no-store", ...options, headers });
-  if (response.status === 401) throw new Refused("the token is not right");
-  return response;
+  if (response.status !== 401) return response;
+  // What is said of a token that was replaced meanwhile says nothing of the new one.
+  if (shown !== token) return ask(path, options);
+  throw new Refused("the token is not right");
 }
 
 export async function askJson(path) {
