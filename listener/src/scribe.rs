@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 use fence_kdump_core::{Disbelief, Instant};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,9 @@ enum Answer {
     },
 }
 
+/// How long the end of this process waits for the other one to take what is left; it reads all the time.
+const FAREWELL: Duration = Duration::from_millis(200);
+
 /// Has what was heard remembered by another process. Nothing here blocks.
 ///
 /// `T` is what the caller wants back with each answer.
@@ -71,6 +75,8 @@ pub struct Scribe<T> {
     /// What is known to be a replay takes nobody's place.
     latest: Latest,
     next_number: u64,
+    /// Hung up once everything was handed over.
+    handed_over: Receiver<()>,
 }
 
 #[derive(Debug)]
@@ -117,10 +123,22 @@ impl<T> Scribe<T> {
         let (tell, answers) = unbounded_channel();
         let thread = |name: &str| thread::Builder::new().name(name.to_owned());
         // Both end with the other process, or with this one.
-        thread("to the memory").spawn(move || hand_over(&lines, stdin))?;
+        let (hang_up, handed_over) = sync_channel(1);
+        thread("to the memory").spawn(move || {
+            hand_over(&lines, stdin);
+            drop(hang_up);
+        })?;
         thread("from the memory").spawn(move || listen(BufReader::new(stdout), &tell))?;
         let (waiting, latest) = (VecDeque::new(), Latest::default());
-        Ok(Self { desk, answers, waiting, latest, next_number: 0 })
+        Ok(Self { desk, answers, waiting, latest, next_number: 0, handed_over })
+    }
+
+    /// This process ends: the other one gets what it does not have yet, and writes it, however long that takes.
+    pub fn finish(self) {
+        let Self { desk, handed_over, .. } = self;
+        drop(desk);
+        // Nothing is ever sent.
+        let _ = handed_over.recv_timeout(FAREWELL);
     }
 
     /// Has `hearing` judged and remembered, which is the message of `datagram`. The answer comes with

@@ -105,11 +105,13 @@ impl Wait<'_> {
                 Standing::InCrashKernel { from, heard_at, proof } => {
                     self.line.leave();
                     self.tell_success(from, heard_at, proof);
+                    self.hand_over();
                     return Ending::InCrashKernel;
                 }
                 Standing::TooLate => {
                     self.line.leave();
                     self.tell_failure();
+                    self.hand_over();
                     return Ending::NotKnown;
                 }
                 Standing::Open => {}
@@ -124,6 +126,13 @@ impl Wait<'_> {
                 news = next_judged(&mut self.scribe) => self.heed_scribe(news),
                 news = self.line.next() => self.heed(news),
             }
+        }
+    }
+
+    /// What was heard is remembered, though this process ends.
+    fn hand_over(&mut self) {
+        if let Some(scribe) = self.scribe.take() {
+            scribe.finish();
         }
     }
 

@@ -31,6 +31,9 @@ const ADDRESSES: usize = 128 * 1024;
 /// The most names that all of them together may ask for, of 253 bytes each: 20 MiB.
 const NAMES: usize = 64 * 1024;
 
+/// The most packets of one who is sent away that are read for the sake of a good answer.
+const UNREAD: usize = 64;
+
 /// How many packets may wait for the holder.
 const INBOX: usize = 256;
 
@@ -166,6 +169,9 @@ impl Clients {
     pub fn welcome(&mut self, fd: OwnedFd, peer: Peer) {
         let refuse = |why: &str| {
             let why = why.to_owned();
+            // What was said and not read would be all that the other side is told of (ECONNRESET).
+            let _ = shutdown(fd.as_raw_fd(), Shutdown::Read);
+            let _ = (0..UNREAD).take_while(|_| seat::receive(&fd).is_ok()).count();
             drop(seat::send(&fd, &packet::write(&Reply::Refused { why }), None));
         };
         if !peer.is_trusted() {

@@ -105,7 +105,7 @@ fn a_disk_that_hangs_holds_nothing_up() {
     disk.thaw();
     // What waited was written after all: it does not count again.
     let bytes = node.sign();
-    std::thread::sleep(Duration::from_secs(1));
+    std::thread::sleep(Duration::from_secs(3));
     let again = host.waiting(&format!("-t 2 {state}"));
     node.send(&bytes);
     assert_refused(&again.wait_for(LIMIT), "had been heard before");
