@@ -19,6 +19,12 @@ pub fn realtime() -> i64 {
     nanoseconds(ClockId::CLOCK_REALTIME)
 }
 
+/// Milliseconds since 1970-01-01 00:00 UTC by CLOCK_REALTIME, for people.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    u64::try_from(realtime() / 1_000_000).unwrap_or(0)
+}
+
 /// The time namespace of this process (`time_namespaces(7)`), by inode; `None` where the kernel has
 /// none.
 #[must_use]

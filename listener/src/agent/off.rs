@@ -18,6 +18,7 @@ use crate::options::Settings;
 use crate::proof::{self, Packet};
 use crate::scribe::{self, Judged, Scribe};
 use crate::socket::Datagram;
+use crate::store::began;
 use crate::voice::{Voice, Weight};
 
 /// How many datagrams that are no messages get a line of their own, without and with `-v`.
@@ -237,14 +238,7 @@ impl Wait<'_> {
     fn heed_scribe(&mut self, news: scribe::News<Ticket>) {
         match news {
             scribe::News::Judged(judged) => self.judged(judged),
-            scribe::News::Began(path) => {
-                let path = path.display();
-                let line = format!(
-                    "{path} is new: a message captured before today would count once, unless the \
-                     policy is live"
-                );
-                self.voice.say_once(Weight::Info, line);
-            }
+            scribe::News::Began(path) => self.voice.say_once(Weight::Info, began(&path)),
             scribe::News::Trouble(trouble) => self.tell_state_trouble(&trouble),
         }
     }

@@ -1,11 +1,11 @@
 //! What happened to a node, put into words and into events.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use fence_kdump_core::Session;
 
 use crate::address::Address;
+use crate::clock::unix_ms;
 use crate::fleet::event::{Event, Kind, phase_name, proof_name};
 use crate::history::Heard;
 
@@ -50,7 +50,7 @@ impl Chronicle {
     pub(super) fn new() -> Self {
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         let host = host.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned());
-        Self { origin: format!("{host}-{:x}", now_ms()), next: 0 }
+        Self { origin: format!("{host}-{:x}", unix_ms()), next: 0 }
     }
 
     /// The id of the next event.
@@ -89,7 +89,7 @@ impl Chronicle {
         let is_known = progress != fence_kdump_core::Progress::default();
         Event {
             id,
-            time_ms: now_ms(),
+            time_ms: unix_ms(),
             node,
             kind,
             session: self.dump(dump).unwrap_or_default(),
@@ -123,11 +123,4 @@ pub fn told(event: &Event) -> String {
         (Kind::Rebooted, ..) => "leaves its crash kernel".to_owned(),
     };
     format!("{who}: {what}")
-}
-
-/// By the host's clock, for people.
-pub(super) fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

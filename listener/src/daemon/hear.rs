@@ -6,7 +6,7 @@ use super::Run;
 use super::fleet::{Heard, Ticket, Told};
 use crate::proof;
 use crate::socket::Datagram;
-use crate::store::{self, Judged, StoreError};
+use crate::store::{self, Judged, StoreError, began};
 use crate::voice::{Voice, Weight};
 
 impl Run {
@@ -48,14 +48,7 @@ impl Run {
     pub(super) fn heed_notary(&mut self, news: store::News<Ticket>) {
         match news {
             store::News::Judged(judged) => self.judged(judged),
-            store::News::Began(path) => {
-                let path = path.display();
-                let line = format!(
-                    "{path} is new: a message captured before today would count once, unless the \
-                     policy is live"
-                );
-                self.voice.say_once(Weight::Info, line);
-            }
+            store::News::Began(path) => self.voice.say_once(Weight::Info, began(&path)),
             store::News::Trouble(error) => self.tell_state_trouble(&error),
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use fence_kdump_core::{Earlier, Instant, NodeId, Phase, Progress, Proof, Session};
 
-use super::chronicle::{Dump, Happened, Happening, now_ms};
+use super::chronicle::{Dump, Happened, Happening};
 use super::fleet::{Fleet, heard};
+use crate::clock::unix_ms;
 use crate::fleet::event::{Kind, phase_name, proof_name};
 use crate::history::{self, Heard, Known};
 
@@ -78,8 +79,8 @@ impl Fleet {
         Some(history::Session {
             id: self.chronicle.dump(&seen.dump)?,
             node,
-            started_ms: now_ms().saturating_sub(u64::try_from(since).unwrap_or(u64::MAX)),
-            changed_ms: now_ms(),
+            started_ms: unix_ms().saturating_sub(u64::try_from(since).unwrap_or(u64::MAX)),
+            changed_ms: unix_ms(),
             end: None,
             from: seen.from,
             proof: session.proof().map(proof_name),

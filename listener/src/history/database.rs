@@ -1,7 +1,7 @@
 //! The open file, as the thread that writes has it.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -12,6 +12,7 @@ use super::rows::{self, Stamp};
 use super::schema::{self, Found};
 use super::writer::Item;
 use super::{Known, Limits, clock};
+use crate::clock::unix_ms;
 
 /// How long is waited for another process.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -151,9 +152,7 @@ impl Database {
     }
 
     pub(super) fn prune(&mut self, limits: Limits) -> Result<bool, HistoryError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        prune::step(&mut self.connection, limits, now)
+        prune::step(&mut self.connection, limits, unix_ms())
             .map_err(|error| HistoryError::of(&self.path, error))
     }
 

@@ -35,6 +35,15 @@ pub use notary::{Judged, News, Notary, PATIENCE, PATIENCE_LIVE, ROOM};
 /// Where the memory is kept unless configured otherwise.
 pub const STATE_DIR: &str = "/var/lib/fence_kdump";
 
+/// What people have to know of a memory that is new: see [`Memory::is_new`].
+#[must_use]
+pub fn began(path: &std::path::Path) -> String {
+    format!(
+        "{} is new: a message captured before today would count once, unless the policy is live",
+        path.display()
+    )
+}
+
 /// What has to be remembered of a message with a right MAC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hearing {

@@ -6,12 +6,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::view::{NodeView, Snapshot, Summary};
+use crate::clock::unix_ms;
 use crate::fleet::event::Event;
 
 /// How many events may wait for the web server; what does not fit is counted, and whoever follows the
@@ -106,9 +107,7 @@ impl Reporter {
             self.draft = Some(Draft { nodes, next: end });
             return;
         }
-        let time_ms = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        let time_ms = unix_ms();
         let summary = survey.summary();
         let snapshot = Snapshot { time_ms, taken: Instant::now(), nodes, summary };
         // Nobody is there any more, or has not even taken the one before.

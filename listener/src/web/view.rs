@@ -86,38 +86,6 @@ impl From<&NodeView> for NodeStatus {
     }
 }
 
-impl From<&NodeStatus> for NodeView {
-    /// What is not understood, as of a newer daemon, is left out.
-    fn from(status: &NodeStatus) -> Self {
-        let proofs = [Proof::Plain, Proof::Signed, Proof::Live];
-        let words = ["plain", "signed", "live"];
-        let proof = words.into_iter().position(|word| status.proof.as_deref() == Some(word));
-        let phase = status.phase.as_deref();
-        Self {
-            name: status.name.as_str().into(),
-            state: NodeState::named(&status.state).unwrap_or(NodeState::Unheard),
-            since: status.since_ms.map(Duration::from_millis),
-            last_heard: status.last_heard_ms.map(Duration::from_millis),
-            interval: status.interval_ms.map(Duration::from_millis),
-            messages: status.messages,
-            policy: status.policy.as_deref().and_then(|policy| policy.parse().ok()),
-            proof: proof.and_then(|place| proofs.get(place).copied()),
-            phase: (1..=5).map(Phase::of).find(|known| phase == Some(known.name())),
-            done: status.done,
-            total: status.total,
-            key_id: status.key_id.as_deref().and_then(key_id),
-            from: status.from.as_deref().and_then(|from| from.parse().ok()),
-        }
-    }
-}
-
-/// What `Display` writes of a key's id, read.
-fn key_id(text: &str) -> Option<KeyId> {
-    let is_right = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let number = u32::from_str_radix(text, 16).ok().filter(|_| is_right)?;
-    Some(KeyId(number.to_be_bytes()))
-}
-
 /// What a node does, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -320,25 +288,6 @@ mod tests {
             assert_eq!(state.place(), place);
             assert_eq!(NodeState::named(state.name()), Some(state));
         }
-    }
-
-    #[test]
-    fn what_the_control_socket_says_is_understood() {
-        let text = r#"{"name":"n1","state":"lost","since_ms":5000,"last_heard_ms":1000,"messages":7,
-            "policy":"live","proof":"signed","phase":"leaving","done":1,"total":2,"key_id":"00ff10a1",
-            "from":"fe80::1%2"}"#;
-        let status: NodeStatus = serde_json::from_str(text).unwrap();
-        let view = NodeView::from(&status);
-        assert_eq!((view.state, view.policy), (NodeState::Lost, Some(Policy::Live)));
-        assert_eq!((view.proof, view.phase), (Some(Proof::Signed), Some(Phase::Leaving)));
-        assert_eq!(view.key_id.unwrap().to_string(), "00ff10a1");
-        assert_eq!(view.from.unwrap().to_string(), "fe80::1%2");
-        assert_eq!((view.since, view.messages), (Some(Duration::from_secs(5)), 7));
-        let text = r#"{"name":"n1","state":"newer","since_ms":null,"last_heard_ms":null,"messages":0,
-            "policy":"x","proof":"x","phase":"x","key_id":"+1234567","from":"x"}"#;
-        let view = NodeView::from(&serde_json::from_str::<NodeStatus>(text).unwrap());
-        let nothing = NodeView { policy: None, ..NodeView::unheard("n1".into(), Policy::Plain) };
-        assert_eq!(view, nothing);
     }
 
     /// 100,000 nodes take 13 MB, and that only while somebody looks.

@@ -80,6 +80,16 @@ fn every_kind_of_malformed_datagram() {
     drop(daemon.kill());
 }
 
+/// One that connects to the control socket; `None` when it is not let in.
+fn client() -> Option<std::os::fd::OwnedFd> {
+    let kind = SocketType::SEQPACKET;
+    let client = socket_with(AddressFamily::UNIX, kind, SocketFlags::NONBLOCK, None);
+    let client = client.expect("a socket");
+    let name = format!("fence_kdump/{PORT}");
+    let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).expect("a name");
+    connect(&client, &address).ok().map(|()| client)
+}
+
 /// Clients of the control socket that say nothing, too much, nonsense, or vanish.
 #[test]
 fn clients_of_every_kind() {
@@ -89,18 +99,10 @@ fn clients_of_every_kind() {
     let host = busy("");
     let daemon = host.start();
     begin(&host);
-    let name = format!("fence_kdump/{PORT}");
-    let join = || {
-        let flags = SocketFlags::NONBLOCK;
-        let client = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
-        let client = client.expect("a socket");
-        let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).expect("a name");
-        connect(&client, &address).map(|()| client)
-    };
     let clients = host.net.enter(|| {
         let mut clients = Vec::new();
         for number in 0..400_u32 {
-            let Ok(client) = join() else { continue };
+            let Some(client) = client() else { continue };
             let words: &[u8] = match number % 5 {
                 0 => b"",
                 1 => b"nonsense",
@@ -142,17 +144,8 @@ fn no_descriptors_left() {
         .spawn();
     daemon.wait_stderr_line("listening on UDP port", LIMIT);
     begin(&host);
-    let name = format!("fence_kdump/{PORT}");
-    let clients: Vec<_> = host.net.enter(|| {
-        let join = |_| {
-            let kind = SocketType::SEQPACKET;
-            let client =
-                socket_with(AddressFamily::UNIX, kind, SocketFlags::NONBLOCK, None).ok()?;
-            let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).ok()?;
-            connect(&client, &address).ok().map(|()| client)
-        };
-        (0..200).filter_map(join).collect()
-    });
+    let clients: Vec<_> =
+        host.net.enter(|| std::iter::repeat_with(client).take(200).flatten().collect());
     daemon.wait_stderr_line("control socket", LIMIT);
     for _ in 0..10 {
         host.speak(&address(0));

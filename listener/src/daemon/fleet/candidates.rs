@@ -24,9 +24,9 @@ const FORGOTTEN: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate {
-    pub(super) first: Instant,
-    pub(super) last: Instant,
-    pub(super) messages: u32,
+    first: Instant,
+    last: Instant,
+    messages: u32,
 }
 
 impl Candidates {
@@ -55,17 +55,21 @@ impl Candidates {
 
     /// What is shown of them at `now`.
     pub(super) fn show(&self, now: Instant) -> impl Iterator<Item = NodeView> {
-        self.known.iter().map(move |(from, candidate)| {
-            let name = from.to_string();
-            NodeView {
-                state: NodeState::Candidate,
-                since: Some(now.saturating_since(candidate.first)),
-                last_heard: Some(now.saturating_since(candidate.last)),
-                messages: candidate.messages,
-                policy: None,
-                from: Some(*from),
-                ..NodeView::unheard(name.as_str().into(), Policy::Plain)
-            }
-        })
+        self.known.iter().map(move |(from, candidate)| candidate.view(*from, now))
+    }
+}
+
+impl Candidate {
+    /// What is shown of it at `now`.
+    pub(super) fn view(&self, from: Address, now: Instant) -> NodeView {
+        NodeView {
+            state: NodeState::Candidate,
+            since: Some(now.saturating_since(self.first)),
+            last_heard: Some(now.saturating_since(self.last)),
+            messages: self.messages,
+            policy: None,
+            from: Some(from),
+            ..NodeView::unheard(from.to_string().into(), Policy::Plain)
+        }
     }
 }

@@ -199,16 +199,7 @@ fn candidates(
         all.truncate(most);
     }
     all.sort_unstable_by_key(|(from, _)| *from);
-    let ago = |then| u64::try_from(now.saturating_since(then).as_millis()).unwrap_or(u64::MAX);
-    let shown = all.into_iter().map(|(from, candidate)| NodeStatus {
-        name: from.to_string(),
-        state: "candidate".to_owned(),
-        since_ms: Some(ago(candidate.first)),
-        last_heard_ms: Some(ago(candidate.last)),
-        messages: candidate.messages,
-        from: Some(from.to_string()),
-        ..NodeStatus::default()
-    });
+    let shown = all.into_iter().map(|(from, one)| NodeStatus::from(&one.view(from, now)));
     shown.collect()
 }
 

@@ -61,10 +61,10 @@ impl Fleet {
         let id = |place: usize| u32::try_from(place).ok().map(NodeId);
         let nodes = places.start.min(slots)..places.end.min(slots);
         let nodes = nodes.filter_map(move |place| self.view(id(place)?, now));
-        let candidates = places.end.saturating_sub(slots)..;
-        let skipped = places.start.saturating_sub(slots);
-        let wanted = candidates.start.saturating_sub(skipped);
-        nodes.chain(self.candidates.show(now).skip(skipped).take(wanted))
+        let first = places.start.saturating_sub(slots);
+        let end = places.end.saturating_sub(slots);
+        let candidates = self.candidates.show(now).skip(first).take(end.saturating_sub(first));
+        nodes.chain(candidates)
     }
 
     /// The state of a node at `now`.
