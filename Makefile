@@ -33,13 +33,14 @@ demo: agent-and-sender
 .PHONY: agent-and-sender
 agent-and-sender:
 	@tests/toolchain
-	$(CARGO) build --release -p fence-kdump --bins
+	$(CARGO) build --release -p fence-kdump --bin fence_kdump
 	$(CARGO) sender
 	@mkdir -p $(DIST)
-	install -m 755 $(BUILD)/release/fence_kdump $(BUILD)/release/fence_kdumpd \
-	    $(BUILD)/release/fence_kdumpctl $(BUILD)/static/fence_kdump_send $(DIST)
+	install -m 755 $(BUILD)/release/fence_kdump $(BUILD)/static/fence_kdump_send $(DIST)
 
 dist: agent-and-sender
+	$(CARGO) build --release -p fence-kdump --bins
+	install -m 755 $(BUILD)/release/fence_kdumpd $(BUILD)/release/fence_kdumpctl $(DIST)
 	$(CARGO) rustc --profile static -p fence-kdump-capi --features staticlib --crate-type staticlib
 	install -m 644 $(BUILD)/static/libfence_kdump_capi.a $(DIST)/libfence_kdump.a
 	install -m 644 include/fence_kdump.h $(DIST)

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::table::{Cell, Column, Table};
 use super::{Failure, screen, status, words};
+use crate::clock::unix_ms;
 use crate::deputy;
 use crate::fleet::event::Event;
 use crate::history::{Page, Reader, Session};
@@ -67,7 +68,7 @@ pub fn run(dir: &Path, want: &Want, events: bool) -> Result<String, Failure> {
     let mut reader = Reader::open(dir)?;
     let since_ms = want.since.map(|since| {
         let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        words::now_ms().saturating_sub(since)
+        unix_ms().saturating_sub(since)
     });
     if events {
         let node = want.node.clone();
@@ -82,7 +83,7 @@ pub fn run(dir: &Path, want: &Want, events: bool) -> Result<String, Failure> {
     let sessions = sessions(&mut reader, want, since_ms)?;
     match want.json {
         true => Ok(serde_json::to_string(&Told::Sessions(&sessions))?),
-        false => Ok(shown(&sessions_table(&sessions, words::now_ms()), want)),
+        false => Ok(shown(&sessions_table(&sessions, unix_ms()), want)),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::screen::{self, Screen};
 use super::table::cut;
 use super::{Failure, ask, status, words};
+use crate::clock::unix_ms;
 use crate::control::packet::{Inquiry, NodeStatus, Status};
 use crate::control::query::{Counter, QueryError};
 
@@ -145,7 +146,7 @@ impl State {
                     let how = if is_other { "is new" } else { "answers again" };
                     self.news = Some(format!(
                         "{} UTC: {program} (process {}) {how}",
-                        words::time(words::now_ms()),
+                        words::time(unix_ms()),
                         status.pid
                     ));
                 }
@@ -160,7 +161,7 @@ impl State {
 
     /// All of it, no wider than `width`, in `height` lines at most.
     fn lines(&self, (width, height): (usize, usize)) -> Vec<String> {
-        let now = words::time(words::now_ms());
+        let now = words::time(unix_ms());
         let mut lines = Vec::new();
         let mut plain = |line: &str| lines.push(cut(line, width));
         match &self.latest {
@@ -214,7 +215,7 @@ impl View {
             }
             Self::Lines(seen) => {
                 let lines = seen.changes(state);
-                let now = words::time(words::now_ms());
+                let now = words::time(unix_ms());
                 let lines: String = lines.iter().map(|line| format!("{now} {line}\n")).collect();
                 if lines.is_empty() { Ok(()) } else { screen::print(&lines) }
             }

@@ -1,6 +1,6 @@
 //! Times, amounts and names as people read them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytesize::ByteSize;
 
@@ -46,13 +46,6 @@ pub fn time(ms_since_1970: u64) -> String {
     let at = UNIX_EPOCH.checked_add(Duration::from_millis(ms_since_1970.min(253_402_300_799_000)));
     let at = humantime::format_rfc3339_seconds(at.unwrap_or(UNIX_EPOCH)).to_string();
     at.replace('T', " ").replace('Z', "")
-}
-
-/// By this host's clock, in milliseconds since 1970-01-01 00:00 UTC.
-#[must_use]
-pub fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// What somebody else says, without what a terminal might take for a command.

@@ -36,7 +36,7 @@ impl Survey for Scene<'_> {
 pub(super) fn summary(fleet: &Fleet, line: &mut Line, herald: &Herald, port: u16) -> Summary {
     let health = herald.health();
     let trouble = health.as_ref().and_then(|health| health.trouble.clone());
-    let sinks: Vec<_> = herald.sinks().counters().iter().map(sink).collect();
+    let sinks = herald.sinks().counters();
     let mut troubles = Vec::new();
     if !line.is_listening() {
         troubles.push(format!("UDP port {port} is not read here"));
@@ -44,7 +44,7 @@ pub(super) fn summary(fleet: &Fleet, line: &mut Line, herald: &Herald, port: u16
     if let Some(trouble) = &trouble {
         troubles.push(format!("history: {trouble}"));
     }
-    for sink in herald.sinks().counters().iter().filter(|sink| is_down(sink)) {
+    for sink in sinks.iter().filter(|sink| is_down(sink)) {
         let why = sink.last_error.as_deref().unwrap_or("events wait");
         troubles.push(format!("{} {}: {why}", sink.kind, sink.name));
     }
@@ -57,12 +57,12 @@ pub(super) fn summary(fleet: &Fleet, line: &mut Line, herald: &Herald, port: u16
         datagrams: *fleet.counters(),
         kernel_drops: line.dropped(),
         sessions: fleet.sessions(),
-        sinks,
+        sinks: sinks.iter().map(sink).collect(),
         store: health.map(|health| StoreView {
             is_up: trouble.is_none(),
             bytes: health.size,
-            events: 0,
-            failed: 0,
+            events: health.events,
+            failed: health.failed,
             dropped: health.lost,
         }),
         troubles,

@@ -11,8 +11,9 @@ use super::prune::{self, Room};
 use super::rows::{self, Stamp};
 use super::schema::{self, Found};
 use super::writer::Item;
-use super::{Known, Limits, clock};
+use super::{Known, Limits};
 use crate::clock::unix_ms;
+use crate::store::clock_name;
 
 /// How long is waited for another process.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -38,6 +39,11 @@ impl Database {
     /// How many bytes the file and its log take.
     pub(super) fn size(&self) -> u64 {
         file::sizes(&self.path).0
+    }
+
+    /// How many events there are.
+    pub(super) fn events(&self) -> Result<u64, HistoryError> {
+        prune::events(&self.connection).map_err(|error| HistoryError::of(&self.path, error))
     }
 
     /// Tells the latest session of every node, in bundles.
@@ -69,7 +75,7 @@ impl Database {
         };
         let next = "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'event'";
         let next_event = connection.query_row(next, [], |row| row.get(0)).map_err(told)?;
-        let clock = clock::name();
+        let clock = clock_name().ok();
         let place = file::place(&path);
         Ok((Self { connection, path, place, clock, opening, next_event }, is_new))
     }

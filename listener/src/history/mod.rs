@@ -21,7 +21,6 @@
 //! too old or the file gets too large.
 
 mod archive;
-mod clock;
 mod database;
 mod error;
 mod file;
@@ -161,6 +160,10 @@ pub struct Health {
     pub lost: u64,
     /// How large the file and its log are, in bytes.
     pub size: u64,
+    /// How many events were in it when that was last looked at: at the start, and every ten seconds.
+    pub events: u64,
+    /// How often it could not be opened or written, since the start.
+    pub failed: u64,
     /// Why nothing can be written, at present.
     pub trouble: Option<Arc<HistoryError>>,
 }

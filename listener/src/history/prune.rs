@@ -47,6 +47,13 @@ fn oldest(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     query.query_row([], |row| row.get(0))
 }
 
+/// How many events there are. All of them are counted.
+pub(super) fn events(connection: &Connection) -> rusqlite::Result<u64> {
+    let mut query = connection.prepare_cached("SELECT count(*) FROM event")?;
+    let count: i64 = query.query_row([], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// One step; whether there is more to do at once. `now_ms` is the time of day, which may be wrong: nothing
 /// counts as older than it is compared with the latest event.
 pub(super) fn step(
@@ -125,6 +132,7 @@ fn forget_sessions(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
 /// Forgets nodes of which nothing is left. Looks at all of them.
 pub(super) fn forget_nodes(connection: &Connection) -> rusqlite::Result<usize> {
     let forget = "DELETE FROM node WHERE NOT EXISTS
-         (SELECT 1 FROM session WHERE session.node = node.number)";
+         (SELECT 1 FROM session WHERE session.node = node.number)
+         AND NOT EXISTS (SELECT 1 FROM event WHERE event.node = node.number)";
     connection.execute(forget, [])
 }

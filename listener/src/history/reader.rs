@@ -7,13 +7,14 @@ use std::time::Duration;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params, params_from_iter};
 
+use super::Session;
 use super::error::HistoryError;
 use super::file::{self, Place};
 use super::rows::{self, EVENT, SESSION};
 use super::schema::{self, Found};
 use super::writer::Shared;
-use super::{Session, clock};
 use crate::fleet::event::Event;
+use crate::store::clock_name;
 
 /// How long is waited for the writer, which only keeps readers out for as long as it takes to open the file.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -205,7 +206,7 @@ impl Reader {
     pub fn known(&mut self) -> Result<Vec<super::Known>, HistoryError> {
         self.refresh()?;
         let mut all = Vec::new();
-        let clock = clock::name();
+        let clock = clock_name().ok();
         rows::known(&self.connection, clock.as_deref(), |mut known| all.append(&mut known))
             .map_err(|error| HistoryError::of(&self.path, error))?;
         Ok(all)

@@ -58,6 +58,8 @@ impl Item {
 pub(super) struct Shared {
     lost: AtomicU64,
     size: AtomicU64,
+    events: AtomicU64,
+    failed: AtomicU64,
     /// Something was lost for want of room since the thread last told that all is well.
     is_overrun: AtomicBool,
     pub(super) overran: Notify,
@@ -86,6 +88,8 @@ impl Shared {
             waiting,
             lost: self.lost.load(Ordering::Relaxed),
             size: self.size.load(Ordering::Relaxed),
+            events: self.events.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
             trouble: self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -214,6 +218,9 @@ impl Writer {
             let has_more = database.prune(self.limits)?;
             self.upkeep_at = after(if has_more { UPKEEP_SOON } else { UPKEEP });
             self.shared.size.store(database.size(), Ordering::Relaxed);
+            if !has_more {
+                self.shared.events.store(database.events()?, Ordering::Relaxed);
+            }
         }
         if now >= self.forget_at {
             database.forget_nodes()?;
@@ -245,6 +252,7 @@ impl Writer {
             (Some(database), HistoryError::Moved { .. }) => database.leave(),
             (database, _) => drop(database),
         }
+        self.shared.failed.fetch_add(1, Ordering::Relaxed);
         let error = Arc::new(error);
         let words = error.to_string();
         self.shared.set_trouble(Some(Arc::clone(&error)));

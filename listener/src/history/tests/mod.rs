@@ -226,4 +226,25 @@ async fn a_disk_that_hangs_costs_what_does_not_fit_and_it_is_told() {
     let number = history.tell(event(2, "n2", Kind::Started, "s2").into(), heard(1));
     flushed(&history, number).await;
     assert!(history.health().trouble.is_none());
+    assert!(history.health().failed > 0);
+}
+
+#[tokio::test]
+async fn how_many_events_there_are_is_known_from_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = start(dir.path());
+    // The last one is told twice.
+    let numbers = (0..7).chain([6]);
+    let told =
+        numbers.map(|one| history.tell(event(one, "n1", Kind::Phase, "s1").into(), heard(1)));
+    let last = told.last().unwrap();
+    flushed(&history, last).await;
+    assert!(history.finish(Duration::from_secs(60)).await);
+    let mut history = start(dir.path());
+    opened(&mut history).await;
+    let begun = std::time::Instant::now();
+    while history.health().events != 7 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", history.health());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
