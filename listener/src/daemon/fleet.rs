@@ -2,18 +2,19 @@
 
 mod candidates;
 pub mod page;
+mod seen;
 mod view;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fence_kdump_core::{
-    Counters, Disbelief, Instant, KeyId, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
-    Session, Slot, Tracker, session,
+    Counters, Disbelief, Instant, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof, Session,
+    Slot, Tracker, session,
 };
 
 use super::by_node::ByNode;
-use super::chronicle::{Chronicle, Dump, Happened, Happening};
+use super::chronicle::{Chronicle, Happened, Happening};
 use super::remembered::Remembered;
 use crate::address::Address;
 use crate::control::recent::named;
@@ -24,6 +25,7 @@ use crate::proof::{Examiner, Packet};
 use crate::socket::Datagram;
 use crate::store::Hearing;
 use candidates::Candidates;
+use seen::{Causes, Seen};
 
 /// The nodes and what is known of them.
 #[derive(Debug)]
@@ -39,49 +41,6 @@ pub struct Fleet {
     active: usize,
     candidates: Candidates,
     remembered: Remembered,
-}
-
-/// What is known of a node besides its session.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// Where the latest message that was believed came from.
-    pub(super) from: Option<Address>,
-    /// Of the latest one that proved it.
-    key_id: Option<KeyId>,
-    /// Causes of disbelief that were told since the last message that was believed; *unsigned*, in this
-    /// session.
-    told: Causes,
-    /// The name of its present or latest dump.
-    pub(super) dump: Dump,
-    /// How that ended.
-    pub(super) end: Option<Kind>,
-    /// Its dump goes on.
-    is_active: bool,
-    /// How soon the node says that it speaks again, in milliseconds.
-    interval: Option<u32>,
-}
-
-/// Some causes of disbelief.
-#[derive(Debug, Clone, Copy, Default)]
-struct Causes(u16);
-
-impl Causes {
-    fn bit(cause: Disbelief) -> u16 {
-        let place = Disbelief::ALL.iter().position(|known| *known == cause);
-        place.map_or(0, |place| 1 << place)
-    }
-
-    /// Whether it was not among them.
-    fn add(&mut self, cause: Disbelief) -> bool {
-        let before = self.0;
-        self.0 |= Self::bit(cause);
-        self.0 != before
-    }
-
-    /// No other any more.
-    fn keep(&mut self, cause: Disbelief) {
-        self.0 &= Self::bit(cause);
-    }
 }
 
 /// A message that is being remembered.
