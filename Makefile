@@ -35,8 +35,10 @@ agent-and-sender:
 	@tests/toolchain
 	$(CARGO) build --release -p fence-kdump --bin fence_kdump
 	$(CARGO) sender
-	@mkdir -p $(DIST)
+	$(CARGO) sender-udp
+	@mkdir -p $(DIST)/udp
 	install -m 755 $(BUILD)/release/fence_kdump $(BUILD)/static/fence_kdump_send $(DIST)
+	install -m 755 $(BUILD)/static-udp/fence_kdump_send $(DIST)/udp
 
 dist: agent-and-sender
 	$(CARGO) build --release -p fence-kdump --bins
@@ -52,10 +54,11 @@ senders:
 	    rustc --print target-libdir --target $$target | xargs test -d || \
 	        { echo "SKIPPED: sender for $$target: rustup target add $$target"; continue; }; \
 	    echo "sender for $$target"; \
-	    $(CARGO) sender -q --target $$target || exit 1; \
+	    $(CARGO) sender -q --target $$target && $(CARGO) sender-udp -q --target $$target || exit 1; \
 	    arch=$${target%%-*}; \
 	    test $$target = x86_64-unknown-linux-musl && arch=musl; \
 	    install -D $(BUILD)/$$target/static/fence_kdump_send $(DIST)/$$arch/fence_kdump_send; \
+	    install -D $(BUILD)/$$target/static-udp/fence_kdump_send $(DIST)/$$arch/udp/fence_kdump_send; \
 	done
 
 test: check unit dist senders e2e
