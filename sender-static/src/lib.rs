@@ -16,6 +16,7 @@
 //! | [`hmac`] | authentication codes |
 //! | [`answers`] | how many challenges are answered |
 //! | [`hosts`], [`resolv_conf`], [`dns`], [`lookup`] | what a name means, and what to ask next |
+//! | [`plan`] | what the running system knew when the image was built |
 //! | [`resolver`] | the DNS servers' sockets |
 //! | [`transport`] | how a message leaves |
 //! | [`sender`] | the nodes, and the loop that serves them |
@@ -48,6 +49,7 @@ pub mod identity;
 pub mod key_file;
 pub mod lookup;
 pub mod message;
+pub mod plan;
 pub mod program;
 pub mod report;
 pub mod resolv_conf;

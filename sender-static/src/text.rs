@@ -43,7 +43,7 @@ impl<'t> Iterator for Pieces<'t> {
 }
 
 /// The words of a line, up to a comment that begins with `#`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words<'t>(&'t [u8]);
 
 impl<'t> Words<'t> {
