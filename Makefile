@@ -43,10 +43,17 @@ agent-and-sender:
 dist: agent-and-sender
 	$(CARGO) build --release -p fence-kdump --bins
 	install -m 755 $(BUILD)/release/fence_kdumpd $(BUILD)/release/fence_kdumpctl $(DIST)
-	$(CARGO) rustc --profile static -p fence-kdump-capi --features staticlib --crate-type staticlib
-	install -m 644 $(BUILD)/static/libfence_kdump_capi.a $(DIST)/libfence_kdump.a
+	$(CARGO) c-library --crate-type staticlib
+	install -m 644 $(BUILD)/c-library/libfence_kdump_capi.a $(DIST)/libfence_kdump.a
+	$(CARGO) c-library --crate-type cdylib -- $(addprefix -Clink-arg=,$(SHARED))
+	install -m 755 $(BUILD)/c-library/libfence_kdump_capi.so $(DIST)/libfence_kdump.so.0
+	ln -sf libfence_kdump.so.0 $(DIST)/libfence_kdump.so
+	install -m 644 dist/fence_kdump.pc $(DIST)
 	install -m 644 include/fence_kdump.h $(DIST)
 	@echo "In $(DIST):" && ls -l $(DIST)
+
+# The shared library has a name of its own, and nothing undefined but what a C library has.
+SHARED := -Wl,-soname,libfence_kdump.so.0 -Wl,-z,defs -lc
 
 # A folder of $(DIST) for each other machine whose Rust target is installed.
 senders:

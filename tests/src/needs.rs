@@ -38,6 +38,14 @@ pub enum Need {
     Mandoc,
     /// A C compiler named `cc`.
     Cc,
+    /// `clang`, with its sanitizers.
+    Clang,
+    /// `musl-gcc`.
+    Musl,
+    /// `g++`.
+    Cxx,
+    /// `pkg-config`.
+    PkgConfig,
     /// `python3`, with nothing but its standard library.
     Python,
     /// `tshark`, with Lua, and `dumpcap`, which comes with it.
@@ -76,6 +84,10 @@ impl Need {
             Need::Xmllint => "xmllint",
             Need::Mandoc => "mandoc",
             Need::Cc => "cc",
+            Need::Clang => "clang",
+            Need::Musl => "musl",
+            Need::Cxx => "c++",
+            Need::PkgConfig => "pkg-config",
             Need::Systemd => "systemd",
             Need::Terminal => "terminal",
             Need::Disk => "disk",
@@ -105,6 +117,10 @@ impl Need {
             Need::Xmllint => "install libxml2-utils",
             Need::Mandoc => "install mandoc",
             Need::Cc => "install gcc",
+            Need::Clang => "install clang",
+            Need::Musl => "install musl-tools",
+            Need::Cxx => "install g++",
+            Need::PkgConfig => "install pkg-config",
             Need::Systemd => "install systemd",
             Need::Terminal => "install bsdutils (util-linux) and coreutils",
             Need::Disk => "install e2fsprogs and util-linux, where loop devices are allowed",
@@ -134,6 +150,10 @@ impl Need {
             Need::Xmllint => all(&["xmllint"]),
             Need::Mandoc => all(&["mandoc"]),
             Need::Cc => all(&["cc"]),
+            Need::Clang => all(&["clang"]),
+            Need::Musl => all(&["musl-gcc"]),
+            Need::Cxx => all(&["g++"]),
+            Need::PkgConfig => all(&["pkg-config"]),
             Need::Systemd => all(&["systemd-analyze"]),
             Need::Terminal => all(&["script", "stty"]),
             Need::Disk => {
