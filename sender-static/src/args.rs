@@ -102,6 +102,8 @@ pub enum Name {
     Verbose,
     Version,
     Help,
+    #[cfg(feature = "early")]
+    Early,
 }
 
 /// Whether an option has a value.
@@ -117,9 +119,12 @@ enum Takes {
 #[derive(Clone, Copy)]
 struct Row([u8; 9], u8, Takes, Name);
 
+/// How many options only the whole program has.
+const ROWS: usize = if cfg!(feature = "early") { 1 } else { 0 };
+
 /// In the order of [`Name`]. Nothing may begin with one of the abbreviations of the stock tool's names that are unambiguous
 /// there: `ip`, `f`, `c`, `in`, `verb`, `vers`, `h`.
-static OPTIONS: [Row; 13] = [
+static OPTIONS: [Row; 13 + ROWS] = [
     Row(*b"ipport\0\0\0", b'p', Takes::Value, Name::Port),
     Row(*b"family\0\0\0", b'f', Takes::Value, Name::Family),
     Row(*b"count\0\0\0\0", b'c', Takes::Value, Name::Count),
@@ -133,6 +138,8 @@ static OPTIONS: [Row; 13] = [
     Row(*b"verbose\0\0", b'v', Takes::ValueOrNothing, Name::Verbose),
     Row(*b"version\0\0", b'V', Takes::Nothing, Name::Version),
     Row(*b"help\0\0\0\0\0", b'h', Takes::Nothing, Name::Help),
+    #[cfg(feature = "early")]
+    Row(*b"early\0\0\0\0", b'e', Takes::ValueOrNothing, Name::Early),
 ];
 
 impl Name {
@@ -334,6 +341,8 @@ impl<'a> Options<'a> {
                 Some(_) => understood = Understood::InPart,
             },
             Name::Version | Name::Help => {}
+            #[cfg(feature = "early")]
+            Name::Early => {}
         }
         Some(understood)
     }

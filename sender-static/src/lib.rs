@@ -19,6 +19,7 @@
 //! | [`plan`] | what the running system knew when the image was built |
 //! | [`resolver`] | the DNS servers' sockets |
 //! | [`transport`] | how a message leaves |
+//! | [`early`] | what comes before the init of an initrd |
 //! | [`sender`] | the nodes, and the loop that serves them |
 //! | [`text`] | how text is cut into pieces and numbers |
 //! | [`report`] | what a person is told |
@@ -43,6 +44,8 @@ pub mod address;
 pub mod answers;
 pub mod args;
 pub mod dns;
+#[cfg(feature = "early")]
+pub mod early;
 pub mod hmac;
 pub mod hosts;
 pub mod identity;

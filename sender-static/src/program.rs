@@ -1,5 +1,10 @@
 //! From the command line to the exit code.
 
+#[cfg(feature = "early")]
+use crate::early::{self, Next};
+#[cfg(feature = "early")]
+use crate::sys::process;
+
 use crate::args::{Name, Options, Understood, What, Words, Wrong};
 use crate::identity::Identity;
 use crate::report;
@@ -8,7 +13,11 @@ use crate::sys::{self, Arguments};
 use crate::transport::udp::Udp;
 
 /// What `--help` prints.
-pub const HELP: &str = include_str!("help.txt");
+pub const HELP: &str = if cfg!(feature = "early") {
+    concat!(include_str!("help.txt"), include_str!("help_whole.txt"))
+} else {
+    include_str!("help.txt")
+};
 
 /// What `--version` prints.
 pub const VERSION: &str = concat!("fence_kdump_send ", env!("CARGO_PKG_VERSION"), "\n");
@@ -35,6 +44,26 @@ impl Exit {
 /// Does what the command line says. Options are taken in their order, as the stock tool does: the
 /// first wrong one, `--help` or `--version` ends it.
 pub fn run(arguments: Arguments) -> Exit {
+    #[cfg(feature = "early")]
+    if process::is_first() {
+        return follow(early::begin(&arguments), arguments);
+    }
+    understand(arguments, false)
+}
+
+#[cfg(feature = "early")]
+fn follow(next: Next, arguments: Arguments) -> Exit {
+    match next {
+        Next::Speak(words) => understand(words, true),
+        Next::Obey => understand(arguments, true),
+        Next::End => Exit::Success,
+    }
+}
+
+/// `early`: whether what comes before the sender is over.
+#[cfg_attr(not(feature = "early"), expect(unused_variables, reason = "there nothing comes before"))]
+#[inline(never)]
+fn understand(arguments: Arguments, early: bool) -> Exit {
     let mut options = Options::default();
     let mut nodes = false;
     for word in Words::new(arguments.clone()) {
@@ -45,6 +74,12 @@ pub fn run(arguments: Arguments) -> Exit {
             }
             What::Option(Name::Help) => return print(HELP),
             What::Option(Name::Version) => return print(VERSION),
+            #[cfg(feature = "early")]
+            What::Option(Name::Early) if early => continue,
+            #[cfg(feature = "early")]
+            What::Option(Name::Early) => {
+                return follow(early::begin_beside(&arguments, word.text), arguments);
+            }
             What::Option(name) => match options.take(name, word.text) {
                 Some(Understood::Whole) => continue,
                 Some(Understood::InPart) => {

@@ -64,7 +64,7 @@ fn assert_one_piece(elf: &[u8]) {
     const LOAD: u64 = 1;
     const GNU_STACK: u64 = 0x6474_e551;
     assert_eq!(&elf[..6], b"\x7fELF\x02\x01", "64 bits, little-endian");
-    assert_eq!(word(&elf, 16, 2), 2, "ET_EXEC");
+    assert_eq!(word(elf, 16, 2), 2, "ET_EXEC");
     let (start, size, count) = (word(elf, 32, 8), word(elf, 54, 2), word(elf, 56, 2));
     let headers = (0..count).map(|at| {
         let at = (start + at * size) as usize;

@@ -24,6 +24,24 @@ pub(super) mod number {
     pub(crate) const STATX: usize = 291;
 }
 
+/// The same, for what only the whole program does.
+#[cfg(feature = "early")]
+pub(super) mod early {
+    pub(crate) const DUP3: usize = 24;
+    pub(crate) const MKDIRAT: usize = 34;
+    pub(crate) const UNLINKAT: usize = 35;
+    pub(crate) const UMOUNT2: usize = 39;
+    pub(crate) const MOUNT: usize = 40;
+    pub(crate) const CHDIR: usize = 49;
+    pub(crate) const UNSHARE: usize = 97;
+    pub(crate) const SETSID: usize = 157;
+    pub(crate) const GETPID: usize = 172;
+    pub(crate) const CLONE: usize = 220;
+    pub(crate) const EXECVE: usize = 221;
+    pub(crate) const WAIT4: usize = 260;
+    pub(crate) const FINIT_MODULE: usize = 273;
+}
+
 /// # Safety
 /// The arguments must be what the system call of that number asks for; memory that it names must
 /// be valid for what the kernel does with it.

@@ -7,7 +7,7 @@ use core::slice;
 use super::memory::pages;
 use super::{Errno, answer, call, call3, close, number};
 
-const AT_FDCWD: usize = -100isize as usize;
+pub(super) const AT_FDCWD: usize = -100isize as usize;
 const O_NONBLOCK_CLOEXEC: usize = 0o4000 | 0o200_0000;
 
 /// The descriptor, or the error below zero.
@@ -34,6 +34,31 @@ impl File {
     /// Whether there is one.
     pub fn is_open(&self) -> bool {
         self.0 >= 0
+    }
+
+    /// Opens `path` for writing, and for reading too where that is possible.
+    #[cfg(feature = "early")]
+    pub fn open_to_write(path: &CStr) -> Self {
+        const O_RDWR: usize = 2;
+        let path = path.as_ptr() as usize;
+        let flags = O_NONBLOCK_CLOEXEC | O_RDWR;
+        // SAFETY: `path` is a zero-terminated string.
+        Self(unsafe { call3(number::OPENAT, AT_FDCWD, path, flags) as i32 })
+    }
+
+    /// Writes `text`. Whether that was possible is nobody's concern.
+    #[cfg(feature = "early")]
+    pub fn write(&self, text: &[u8]) {
+        if self.is_open() {
+            // SAFETY: the kernel reads `text.len()` bytes of `text`.
+            unsafe { call3(number::WRITE, self.0 as usize, text.as_ptr() as usize, text.len()) };
+        }
+    }
+
+    /// Its descriptor, or why there is none.
+    #[cfg(feature = "early")]
+    pub(super) fn descriptor(&self) -> Result<usize, Errno> {
+        answer(self.0 as isize)
     }
 
     /// Reads what comes next, at most as much as `buffer` takes.
@@ -102,17 +127,41 @@ impl Room {
     pub const NONE: Self = Self { start: 0 };
 
     /// Reads `path`, of a very long file the first 4 MiB. A file that cannot be read is empty.
-    #[inline(never)]
+    #[cfg(not(feature = "early"))]
     pub fn read(&mut self, path: &CStr) -> &[u8] {
+        let descriptor = open(path);
+        self.read_open(descriptor)
+    }
+
+    /// Reads `path`, of a very long file the first 4 MiB. A file that cannot be read is empty.
+    ///
+    /// The early sender, whose folder is `/proc`, looks for a file that is gone where process 1 would find it:
+    /// the initrd's own were removed when that went on to the real root file system.
+    #[cfg(feature = "early")]
+    pub fn read(&mut self, path: &CStr) -> &[u8] {
+        let mut descriptor = open(path);
+        if descriptor < 0 {
+            let mut elsewhere = [0; 32];
+            let bytes = b"1/root".iter().chain(path.to_bytes());
+            for (to, from) in elsewhere.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            descriptor = CStr::from_bytes_until_nul(&elsewhere).map_or(descriptor, open);
+        }
+        self.read_open(descriptor)
+    }
+
+    #[inline(never)]
+    fn read_open(&mut self, descriptor: i32) -> &[u8] {
+        if descriptor < 0 {
+            return &[];
+        }
         if self.start == 0 {
             let Some(start) = pages(LONGEST) else {
+                close(descriptor);
                 return &[];
             };
             self.start = start as usize;
-        }
-        let descriptor = open(path);
-        if descriptor < 0 {
-            return &[];
         }
         let mut used = 0usize;
         loop {

@@ -15,7 +15,10 @@ pub type Argument = &'static [u8];
 /// Walks over the command line where the kernel put it, after the program's own name.
 #[derive(Clone, Debug)]
 pub struct Arguments {
-    next: *const *const c_char,
+    pub(super) next: *const *const c_char,
+    /// Where they began, with their count.
+    #[cfg(feature = "early")]
+    pub(super) stack: *const usize,
 }
 
 impl Arguments {
@@ -30,7 +33,11 @@ impl Arguments {
         // SAFETY: the list with its null pointer follows the count; the program's name is in it
         // unless the list is empty.
         let next = unsafe { stack.add(1 + usize::from(named)) }.cast();
-        Self { next }
+        Self {
+            next,
+            #[cfg(feature = "early")]
+            stack,
+        }
     }
 
     /// `text` with the zero byte behind it, when it is the end of one of the arguments.

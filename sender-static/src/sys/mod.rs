@@ -5,7 +5,11 @@
 //! what the sender asks of the kernel, each call with arguments that Rust's types vouch for.
 
 mod file;
+#[cfg(feature = "early")]
+mod list;
 mod memory;
+#[cfg(feature = "early")]
+pub mod process;
 mod socket;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
@@ -19,6 +23,8 @@ use core::num::NonZero;
 use crate::resolv_conf::SERVERS;
 use crate::schedule::Millis;
 pub use file::{File, Room};
+#[cfg(feature = "early")]
+pub use list::{List, room};
 use machine::{call, number};
 pub use memory::{Argument, Arguments, Table};
 pub use socket::{Socket, Source};

@@ -24,6 +24,24 @@ pub(super) mod number {
     pub(crate) const STATX: usize = 383;
 }
 
+/// The same, for what only the whole program does.
+#[cfg(feature = "early")]
+pub(super) mod early {
+    pub(crate) const EXECVE: usize = 11;
+    pub(crate) const CHDIR: usize = 12;
+    pub(crate) const GETPID: usize = 20;
+    pub(crate) const MOUNT: usize = 21;
+    pub(crate) const UMOUNT2: usize = 52;
+    pub(crate) const SETSID: usize = 66;
+    pub(crate) const WAIT4: usize = 114;
+    pub(crate) const CLONE: usize = 120;
+    pub(crate) const UNSHARE: usize = 282;
+    pub(crate) const MKDIRAT: usize = 287;
+    pub(crate) const UNLINKAT: usize = 292;
+    pub(crate) const DUP3: usize = 316;
+    pub(crate) const FINIT_MODULE: usize = 353;
+}
+
 /// # Safety
 /// The arguments must be what the system call of that number asks for; memory that it names must
 /// be valid for what the kernel does with it.

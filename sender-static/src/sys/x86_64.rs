@@ -24,6 +24,24 @@ pub(super) mod number {
     pub(crate) const STATX: usize = 332;
 }
 
+/// The same, for what only the whole program does.
+#[cfg(feature = "early")]
+pub(super) mod early {
+    pub(crate) const GETPID: usize = 39;
+    pub(crate) const CLONE: usize = 56;
+    pub(crate) const EXECVE: usize = 59;
+    pub(crate) const WAIT4: usize = 61;
+    pub(crate) const CHDIR: usize = 80;
+    pub(crate) const SETSID: usize = 112;
+    pub(crate) const MOUNT: usize = 165;
+    pub(crate) const UMOUNT2: usize = 166;
+    pub(crate) const MKDIRAT: usize = 258;
+    pub(crate) const UNLINKAT: usize = 263;
+    pub(crate) const UNSHARE: usize = 272;
+    pub(crate) const DUP3: usize = 292;
+    pub(crate) const FINIT_MODULE: usize = 313;
+}
+
 /// # Safety
 /// The arguments must be what the system call of that number asks for; memory that it names must
 /// be valid for what the kernel does with it.

@@ -1,0 +1,168 @@
+//! Processes: what process 1 does before it becomes somebody else, and what its child does to be in
+//! nobody's way.
+
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+
+use super::file::AT_FDCWD;
+use super::machine::early;
+use super::{Arguments, Errno, File, answer, call, call3, number};
+
+/// Whether this is process 1, which the kernel starts first and whose end is the machine's.
+pub fn is_first() -> bool {
+    // SAFETY: takes nothing.
+    unsafe { call3(early::GETPID, 0, 0, 0) == 1 }
+}
+
+/// Starts a child that goes on from here with a copy of all memory. Says whether this is the child.
+///
+/// The parent hears nothing of it, ever: neither a signal nor wait(2) tells of it. So whoever the
+/// parent becomes has no child that it did not start.
+///
+/// # Errors
+/// The kernel's.
+pub fn fork() -> Result<bool, Errno> {
+    // SAFETY: neither memory nor anything else is shared; the child goes on with its own copy of this
+    // stack. All arguments are 0 in whatever order the machine wants them.
+    answer(unsafe { call(early::CLONE, [0; 6]) }).map(|child| child == 0)
+}
+
+/// Becomes the program at `path`, with the arguments and the environment that this one was started
+/// with; the first argument is `path` itself, as the kernel has it for its init. Returns when that is
+/// not possible.
+pub fn become_program(path: &CStr, like: &Arguments) {
+    let path = path.as_ptr() as usize;
+    let alone = [path, 0];
+    let (count, arguments, environment) = like.for_kernel();
+    let mut list = alone.as_ptr() as usize;
+    if count > 0 {
+        // SAFETY: the first of at least one pointer, on the stack that the kernel made for this process.
+        // Whoever walks over the arguments begins behind it.
+        unsafe { arguments.cast::<usize>().write_volatile(path) };
+        list = arguments as usize;
+    }
+    // SAFETY: a zero-terminated string and two lists of such that end with a null pointer. Nothing of
+    // this program is left if it succeeds.
+    unsafe { call3(early::EXECVE, path, list, environment as usize) };
+}
+
+/// Has the first letter of this process's name become `@`. Whoever ends all processes at once, before
+/// the root file system changes or the machine reboots, spares such a one (systemd, killall5).
+pub fn be_spared(like: &Arguments) {
+    let (count, arguments, _) = like.for_kernel();
+    if count > 0 {
+        // SAFETY: the first of at least one string, each of which has room for its zero byte, on our own
+        // stack. No reference to it is ever made.
+        unsafe {
+            let name = (*arguments.cast::<*mut u8>()).cast::<u8>();
+            if *name != 0 {
+                name.write_volatile(b'@');
+            }
+        }
+    }
+}
+
+/// Leads a session of its own, so that no terminal's end is this process's.
+pub fn leave_session() {
+    // SAFETY: takes nothing.
+    unsafe { call3(early::SETSID, 0, 0, 0) };
+}
+
+/// Sees from now on its own mounts, which begin as a copy of what there is. Says whether it does.
+pub fn own_mounts() -> bool {
+    const CLONE_NEWNS: usize = 0x2_0000;
+    const MS_REC_PRIVATE: usize = 0x4000 | 1 << 18;
+    // SAFETY: takes a number and nothing else.
+    let own = unsafe { call3(early::UNSHARE, CLONE_NEWNS, 0, 0) == 0 };
+    own && mount(c"none", c"/", MS_REC_PRIVATE)
+}
+
+/// Puts a file system of the type `kind` at `place`, or changes how mounts there spread. Says whether
+/// that was possible.
+pub fn mount(kind: &CStr, place: &CStr, flags: usize) -> bool {
+    let (kind, place) = (kind.as_ptr() as usize, place.as_ptr() as usize);
+    // SAFETY: three zero-terminated strings, a number, and no data.
+    unsafe { call(early::MOUNT, [kind, place, kind, flags, 0, 0]) == 0 }
+}
+
+/// Takes away what is mounted at `place`; who uses it keeps it until he is done.
+pub fn unmount(place: &CStr) {
+    const MNT_DETACH: usize = 2;
+    // SAFETY: a zero-terminated string and a number.
+    unsafe { call3(early::UMOUNT2, place.as_ptr() as usize, MNT_DETACH, 0) };
+}
+
+/// Makes a folder. Says whether it was not there before.
+pub fn make_folder(path: &CStr) -> bool {
+    // SAFETY: a zero-terminated string and numbers.
+    unsafe { call3(early::MKDIRAT, AT_FDCWD, path.as_ptr() as usize, 0o755) == 0 }
+}
+
+/// Removes a folder that is empty.
+pub fn remove_folder(path: &CStr) {
+    const AT_REMOVEDIR: usize = 0x200;
+    // SAFETY: a zero-terminated string and numbers.
+    unsafe { call3(early::UNLINKAT, AT_FDCWD, path.as_ptr() as usize, AT_REMOVEDIR) };
+}
+
+/// Goes to a folder: names that do not begin with `/` are looked for there.
+pub fn enter(folder: &CStr) {
+    // SAFETY: a zero-terminated string.
+    unsafe { call3(early::CHDIR, folder.as_ptr() as usize, 0, 0) };
+}
+
+/// Loads the kernel module in `file`, which the kernel decompresses itself if need be.
+///
+/// # Errors
+/// The kernel's: `EEXIST` when it is there already, `EOPNOTSUPP` when the kernel cannot decompress.
+pub fn load_module(file: &File, parameters: &CStr, compressed: bool) -> Result<(), Errno> {
+    const MODULE_INIT_COMPRESSED_FILE: usize = 4;
+    let flags = if compressed { MODULE_INIT_COMPRESSED_FILE } else { 0 };
+    let descriptor = file.descriptor()?;
+    // SAFETY: a descriptor, a zero-terminated string and a number.
+    answer(unsafe { call3(early::FINIT_MODULE, descriptor, parameters.as_ptr() as usize, flags) })?;
+    Ok(())
+}
+
+/// Has `file` be standard input, output and error.
+pub fn speak_to(file: &File) {
+    if let Ok(descriptor) = file.descriptor() {
+        for standard in 0..3 {
+            // SAFETY: descriptors of our own.
+            unsafe { call3(early::DUP3, descriptor, standard, 0) };
+        }
+    }
+}
+
+/// Which file it is: device and number. `None` when there is none.
+pub fn which_file(path: &CStr) -> Option<[u32; 4]> {
+    /// `struct statx`, of which two members are asked for.
+    #[repr(C)]
+    struct Status {
+        before: [u32; 8],
+        number: [u32; 2],
+        between: [u32; 24],
+        device: [u32; 2],
+        rest: [u32; 28],
+    }
+    const STATX_INO: usize = 0x100;
+    let mut status = MaybeUninit::<Status>::zeroed();
+    let (path, status_at) = (path.as_ptr() as usize, status.as_mut_ptr() as usize);
+    // SAFETY: a zero-terminated string; the kernel writes one `struct statx` of 256 bytes.
+    let result = unsafe { call(number::STATX, [AT_FDCWD, path, 0, STATX_INO, status_at, 0]) };
+    // SAFETY: numbers, which are zeros where the kernel wrote nothing.
+    let Status { number: [a, b], device: [c, d], .. } = unsafe { status.assume_init() };
+    answer(result).ok().map(|_| [a, b, c, d])
+}
+
+/// Waits until every child has ended, also those that nobody tells of.
+pub fn outlive_children() {
+    const WALL: usize = 0x4000_0000;
+    loop {
+        // SAFETY: any child, nothing to be told about it, nowhere to write.
+        let ended = answer(unsafe { call(early::WAIT4, [usize::MAX, 0, WALL, 0, 0, 0]) });
+        if ended.is_err() && ended != Err(Errno::EINTR) {
+            break;
+        }
+    }
+}

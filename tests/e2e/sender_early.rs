@@ -1,0 +1,382 @@
+//! The sender as process 1: the init that comes after it finds everything as if nothing had been there,
+//! whatever fails before. Each test is process 1 of a namespace, in a root folder made for it.
+
+use fence_kdump_tests::{Need, Netns, Output, Proc, Run, datagram, programs, requires};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What the init says of the world that it was put into, then it waits for the end of its input.
+const INIT: &str = r#"#!/bin/sh
+echo "name: $0; arguments: $*; process: $$"
+echo "environment:"
+/usr/bin/env | sort
+echo "folders:"
+ls -A / /proc /sys /dev
+mkdir -p /proc
+mount -t proc proc /proc
+echo "mounts:"
+cat /proc/self/mounts
+echo "files:"
+ls /proc/$$/fd
+echo "signals and children:"
+grep -e ^Sig[BIC] -e ^Shd /proc/self/status
+ls -l /proc/$$/cwd /proc/$$/root
+wait
+echo "init is up"
+read -r line
+"#;
+
+/// An initrd's root folder.
+struct Root(TempDir);
+
+impl Root {
+    fn new() -> Self {
+        let root = Self(TempDir::new().expect("a temporary folder"));
+        for folder in ["usr", "proc", "sys", "dev", "etc/fence_kdump"] {
+            fs::create_dir_all(root.path().join(folder)).expect("our own folder");
+        }
+        for link in ["bin", "sbin", "lib", "lib64"] {
+            symlink(format!("usr/{link}"), root.path().join(link)).expect("our own folder");
+        }
+        // Where messages to people go; an empty folder would get one that is the kernel's own.
+        root.write("dev/kmsg", "");
+        root.program("init", INIT);
+        fs::copy(programs::ours("fence_kdump_send"), root.path().join("sender")).expect("a copy");
+        root
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.path().join(path);
+        fs::write(&path, text).expect("our own file");
+        path
+    }
+
+    fn program(&self, path: &str, text: &str) {
+        let path = self.write(path, text);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    }
+
+    fn plan(&self, lines: &str) {
+        self.write("etc/fence_kdump/plan", &format!("fence_kdump_plan 1\n{lines}\n"));
+    }
+
+    /// What the senders have told.
+    fn told(&self) -> String {
+        fs::read_to_string(self.path().join("dev/kmsg")).expect("our own file")
+    }
+
+    /// `program` as process 1 in a root folder, started by way of `before`.
+    fn start<'net>(&self, net: &'net Netns, before: &[&str], program: &str) -> Run<'net> {
+        let script = format!(
+            "mount --bind {root} {root} && mount --bind /usr {root}/usr && exec {before} /usr/sbin/chroot {root} {program} single -s",
+            before = before.join(" "),
+            root = self.path().display(),
+        );
+        let run = Run::new("unshare").args(["--pid", "--fork", "--kill-child", "--mount"]);
+        let run = run.args(["--propagation", "private", "--", "sh", "-c", &script]);
+        run.inside(net).open_stdin()
+    }
+
+    fn run(&self, net: &Netns, before: &[&str], program: &str) -> Output {
+        let mut first = self.start(net, before, program).spawn();
+        first.wait_stdout_line("init is up", LIMIT);
+        first.close_stdin();
+        first.wait_for(LIMIT)
+    }
+}
+
+/// The sender among the processes of `first`'s namespace: its folder in `/proc`.
+fn sender_of(first: &Proc) -> PathBuf {
+    let namespace = |folder: &Path| fs::read_link(folder.join("ns/pid_for_children")).ok();
+    let ours = namespace(Path::new(&format!("/proc/{}", first.pid()))).expect("it runs");
+    let processes = fs::read_dir("/proc").expect("mounted").filter_map(Result::ok);
+    let mut senders = processes.map(|process| process.path()).filter(|folder| {
+        let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
+        name == "sender\n" && namespace(folder).as_ref() == Some(&ours)
+    });
+    let sender = senders.next().expect("a sender");
+    assert_eq!(senders.next(), None, "one sender");
+    sender
+}
+
+fn hears(net: &Netns) -> std::net::UdpSocket {
+    net.udp("127.0.0.1:7410")
+}
+
+#[track_caller]
+fn assert_heard(socket: &std::net::UdpSocket) {
+    let mut buffer = [0; 600];
+    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
+    let length = socket.recv(&mut buffer).expect("a message");
+    assert_eq!(buffer[..length], datagram::LITTLE);
+}
+
+#[test]
+fn the_init_finds_nothing_changed() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let root = Root::new();
+    root.plan("send -v 127.0.0.1");
+    let expected = root.run(&net, &["env", "-i", "HOME=/", "TERM=linux"], "/init");
+    let socket = hears(&net);
+    let found = root.run(&net, &["env", "-i", "HOME=/", "TERM=linux"], "/sender");
+    assert_heard(&socket);
+    assert!(expected.stdout.contains("name: /init; arguments: single -s; process: 1"));
+    assert_eq!(found.stdout, expected.stdout);
+    assert_eq!((found.code, found.stderr), (expected.code, expected.stderr));
+}
+
+#[test]
+fn the_sender_is_in_nobodys_way() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let root = Root::new();
+    root.plan("send -v 127.0.0.1");
+    let socket = hears(&net);
+    let first = root.start(&net, &[], "/sender").spawn();
+    first.wait_stdout_line("init is up", LIMIT);
+    assert_heard(&socket);
+    let sender = sender_of(&first);
+    let line = fs::read(sender.join("cmdline")).expect("it runs");
+    assert!(line.starts_with(b"@"), "spared by whoever ends all processes: {line:?}");
+    let link = |name: &str| fs::read_link(sender.join(name)).expect("it runs");
+    for file in ["fd/0", "fd/1", "fd/2"] {
+        assert!(link(file).ends_with("dev/kmsg"), "{file}");
+    }
+    let one = format!("/proc/{}", first.pid());
+    assert_ne!(link("ns/mnt"), fs::read_link(format!("{one}/ns/mnt")).expect("it runs"));
+    let stat = fs::read_to_string(sender.join("stat")).expect("it runs");
+    let session: u32 = stat.split(' ').nth(5).and_then(|word| word.parse().ok()).expect("a number");
+    assert!(sender.ends_with(session.to_string()), "leads its session: {stat}");
+    // Only who has this capability can be spared when memory runs out, and not every container does.
+    let status = fs::read_to_string("/proc/self/status").expect("it runs");
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:\t"));
+    let capabilities = u64::from_str_radix(capabilities.expect("a line"), 16).expect("a number");
+    let spared = if capabilities >> 24 & 1 == 1 { "-1000\n" } else { "0\n" };
+    let score = fs::read_to_string(sender.join("oom_score_adj")).expect("it runs");
+    assert_eq!(score, spared);
+    assert!(
+        root.told().contains("fence_kdump_send: 127.0.0.1 127.0.0.1: sent\n"),
+        "{}",
+        root.told()
+    );
+}
+
+/// Whatever is missing or wrong, the init is run; and the sender speaks when it knows to whom.
+#[test]
+fn the_init_runs_whatever_fails() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let sends = "fence_kdump_plan 1\nsend -v 127.0.0.1\n";
+    let plan = |text: &str| Some(text.to_owned());
+    type Case = (&'static str, Option<String>, bool, &'static str);
+    let cases: [Case; 9] = [
+        ("no plan", None, false, ""),
+        ("an empty plan", plan(""), false, ""),
+        ("another file", plan(&"\u{7f}ELF\0\u{1}\u{ff}\n ".repeat(9000)), false, ""),
+        (
+            "lines that are none",
+            plan(&format!("{sends}frobnicate\nmodule relative\nlink x\nnode y z\ninit")),
+            true,
+            "plan: line 3: 'frobnicate' is not one of",
+        ),
+        (
+            "a module that is missing",
+            plan(&format!("{sends}module /lib/x.ko a=1\nmodule /lib/y.ko.xz")),
+            true,
+            "/lib/x.ko: no such file\nfence_kdump_send: /lib/y.ko.xz: no such file\n",
+        ),
+        ("a module that is none", plan(&format!("{sends}module /init")), true, "/init: "),
+        (
+            "a bad option",
+            plan("fence_kdump_plan 1\nsend --nosuch 127.0.0.1"),
+            false,
+            "nosuch: no such",
+        ),
+        ("another init that is missing", plan(&format!("{sends}init /nowhere")), true, "sent"),
+        ("the sender itself", plan(&format!("{sends}init /sender")), true, "sent"),
+    ];
+    std::thread::scope(|scope| {
+        for (name, plan, speaks, told) in cases {
+            scope.spawn(move || {
+                let net = Netns::new();
+                let root = Root::new();
+                if let Some(text) = plan {
+                    root.write("etc/fence_kdump/plan", &text);
+                }
+                let socket = hears(&net);
+                let first = root.start(&net, &[], "/sender").spawn();
+                let line = first.wait_stdout_line("process: 1", LIMIT);
+                assert_eq!(line, "name: /init; arguments: single -s; process: 1", "{name}");
+                first.wait_stdout_line("init is up", LIMIT);
+                if speaks {
+                    assert_heard(&socket);
+                }
+                let start = std::time::Instant::now();
+                while !root.told().contains(told) {
+                    assert!(start.elapsed() < LIMIT, "{name}: {}", root.told());
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                if !speaks {
+                    let mut buffer = [0; 9];
+                    socket.set_read_timeout(Some(Duration::from_millis(500))).expect("our own");
+                    assert!(socket.recv(&mut buffer).is_err(), "{name}: nobody was to speak");
+                }
+            });
+        }
+    });
+}
+
+/// The order in which an init is looked for; none of them is the sender itself, by whatever name.
+#[test]
+fn which_init() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let says = |root: &Root| {
+        let line = root.start(&net, &[], "/init").spawn().wait_stdout_line("process: 1", LIMIT);
+        line.split("; ").next().expect("a piece").to_owned()
+    };
+    let root = Root::new();
+    root.program("init.real", INIT);
+    root.program("other", INIT);
+    // The sender is /init, in two places.
+    fs::remove_file(root.path().join("init")).expect("it is there");
+    fs::hard_link(root.path().join("sender"), root.path().join("init")).expect("our own folder");
+    assert_eq!(says(&root), "name: /init.real");
+    root.plan("init /other\nsend 127.0.0.1");
+    assert_eq!(says(&root), "name: /other");
+    root.plan("init /sender\nsend 127.0.0.1");
+    assert_eq!(says(&root), "name: /init.real");
+    root.plan("init /nowhere\ninit /other");
+    assert_eq!(says(&root), "name: /other");
+}
+
+/// No folder to mount anything at, no memory, no descriptor, no process more, no privilege: the next program is
+/// executed all the same. It is a static one, which needs nothing of that either.
+#[test]
+fn the_init_runs_where_nothing_else_does() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let root = Root::new();
+    fs::remove_file(root.path().join("init")).expect("it is there");
+    fs::copy(programs::ours("udp/fence_kdump_send"), root.path().join("init")).expect("a copy");
+    root.plan("send 127.0.0.1");
+    let net = Netns::new();
+    let run = |before: &[&str], chroot: &str| {
+        let script = format!(
+            "mount --bind {root} {root} && mount --bind /usr {root}/usr && exec {before} chroot {chroot} {root} /sender --version",
+            root = root.path().display(),
+            before = before.join(" "),
+        );
+        let run = Run::new("unshare").args(["--pid", "--fork", "--kill-child", "--mount"]);
+        let run = run.args(["--propagation", "private", "--", "sh", "-c", &script]);
+        let end = run.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").inside(&net).run(LIMIT);
+        assert_eq!(end.stdout, "fence_kdump_send 0.1.0\n", "{before:?} {chroot}: {}", end.stderr);
+        assert_eq!((end.code, end.stderr.as_str()), (Some(0), ""), "{before:?} {chroot}");
+    };
+    run(&[], "");
+    // chroot needs descriptors and memory for itself; what is left then is not enough for a plan.
+    run(&["prlimit", "--nofile=4"], "");
+    run(&["prlimit", "--as=3500000"], "");
+    run(&[], "--userspec=65534:65534");
+    run(&["prlimit", "--nproc=1"], "--userspec=65534:65534");
+    for folder in ["proc", "sys"] {
+        fs::remove_dir(root.path().join(folder)).expect("an empty folder");
+    }
+    run(&[], "");
+    assert!(!root.path().join("proc").exists(), "left as it was");
+}
+
+/// What no init can be found for is not an initrd: there the sender does what it always does.
+#[test]
+fn without_any_init() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let root = TempDir::new().expect("a temporary folder");
+    fs::copy(programs::ours("fence_kdump_send"), root.path().join("sender")).expect("a copy");
+    let net = Netns::new();
+    let start = |words: &[&str]| {
+        let run = Run::new("unshare").args(["--pid", "--fork", "--kill-child", "chroot"]);
+        let run = run.arg(root.path()).arg("/sender").args(words);
+        run.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").inside(&net)
+    };
+    let _ = start(&["-c1", "127.0.0.1"]).run(LIMIT).expect_success();
+    let end = start(&["--nosuch"]).run(LIMIT);
+    assert_eq!(end.code, Some(1), "{}", end.stderr);
+    // With a plan, process 1 lasts as long as its child.
+    fs::create_dir_all(root.path().join("etc/fence_kdump")).expect("our own folder");
+    let plan = root.path().join("etc/fence_kdump/plan");
+    fs::write(plan, "fence_kdump_plan 1\nsend -i1 127.0.0.1\n").expect("our own file");
+    let socket = hears(&net);
+    let first = start(&[]).spawn();
+    for _ in 0..6 {
+        assert_heard(&socket);
+    }
+    assert!(first.is_running());
+}
+
+/// For a script in an initrd whose init is to stay the first.
+#[test]
+fn beside_an_init() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let root = Root::new();
+    root.write("plan", "fence_kdump_plan 1\nsend --early -v 127.0.0.1\n");
+    root.program("init", "#!/bin/sh\n/sender --early=/plan\necho \"it ended: $?\"\nread -r line\n");
+    let socket = hears(&net);
+    let first = root.start(&net, &[], "/init").spawn();
+    first.wait_stdout_line("it ended: 0", LIMIT);
+    assert_heard(&socket);
+    let line = fs::read(sender_of(&first).join("cmdline")).expect("it runs");
+    assert!(line.starts_with(b"@sender"), "{line:?}");
+}
+
+/// The initrd's `/etc` goes when the real root file system comes, which only process 1 sees.
+#[test]
+fn names_mean_what_they_mean_to_the_init() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let root = Root::new();
+    root.plan("send -v node1");
+    // The sender does not see the second root folder: its mounts are its own.
+    root.program(
+        "init",
+        "#!/bin/sh\nmount -t tmpfs none /sys\nmkdir -p /sys/usr /sys/etc /sys/proc\nread -r line\n\
+         mount --bind /usr /sys/usr\nln -s usr/lib usr/lib64 usr/bin /sys\n\
+         echo 127.0.0.1 node1 >/sys/etc/hosts\nrm -r /etc\n\
+         exec /usr/sbin/chroot /sys /usr/bin/sh -c 'echo moved; read -r line'\n",
+    );
+    let socket = hears(&net);
+    let mut first = root.start(&net, &[], "/sender").spawn();
+    let start = std::time::Instant::now();
+    while !root.told().contains("node1: has no address yet") {
+        assert!(start.elapsed() < LIMIT, "{}", root.told());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    first.write_stdin(b"go on\n").expect("it reads");
+    first.wait_stdout_line("moved", LIMIT);
+    assert_heard(&socket);
+}
