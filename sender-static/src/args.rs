@@ -7,6 +7,8 @@
 
 use crate::address::Zone;
 use crate::message::Form;
+#[cfg(feature = "early")]
+use crate::phase::named;
 use crate::schedule::{Burst, Cadence, Millis};
 use crate::text::{digit, leading_number, pieces, which};
 
@@ -59,6 +61,15 @@ pub struct Options<'a> {
     pub node_name: &'a [u8],
     /// How many messages, and how far apart.
     pub cadence: Cadence,
+    /// The phase that a sender that runs is to be told; 0 for none.
+    #[cfg(feature = "early")]
+    pub phase: u8,
+    /// Whether this is the sender that an initrd began with, which others hand over to.
+    #[cfg(feature = "early")]
+    pub early: bool,
+    /// What stands in for the memory of the crashed kernel; empty for nothing.
+    #[cfg(feature = "early")]
+    pub vmcore: &'a [u8],
 }
 
 impl Options<'_> {
@@ -73,6 +84,12 @@ impl Options<'_> {
             device: &[],
             key_file: &[],
             node_name: &[],
+            #[cfg(feature = "early")]
+            phase: 0,
+            #[cfg(feature = "early")]
+            early: false,
+            #[cfg(feature = "early")]
+            vmcore: &[],
         }
     }
 }
@@ -104,6 +121,10 @@ pub enum Name {
     Help,
     #[cfg(feature = "early")]
     Early,
+    #[cfg(feature = "early")]
+    Phase,
+    #[cfg(feature = "early")]
+    Vmcore,
 }
 
 /// Whether an option has a value.
@@ -120,7 +141,7 @@ enum Takes {
 struct Row([u8; 9], u8, Takes, Name);
 
 /// How many options only the whole program has.
-const ROWS: usize = if cfg!(feature = "early") { 1 } else { 0 };
+const ROWS: usize = if cfg!(feature = "early") { 3 } else { 0 };
 
 /// In the order of [`Name`]. Nothing may begin with one of the abbreviations of the stock tool's names that are unambiguous
 /// there: `ip`, `f`, `c`, `in`, `verb`, `vers`, `h`.
@@ -140,6 +161,10 @@ static OPTIONS: [Row; 13 + ROWS] = [
     Row(*b"help\0\0\0\0\0", b'h', Takes::Nothing, Name::Help),
     #[cfg(feature = "early")]
     Row(*b"early\0\0\0\0", b'e', Takes::ValueOrNothing, Name::Early),
+    #[cfg(feature = "early")]
+    Row(*b"phase\0\0\0\0", b'P', Takes::Value, Name::Phase),
+    #[cfg(feature = "early")]
+    Row(*b"vmcore\0\0\0", b'C', Takes::Value, Name::Vmcore),
 ];
 
 impl Name {
@@ -343,6 +368,10 @@ impl<'a> Options<'a> {
             Name::Version | Name::Help => {}
             #[cfg(feature = "early")]
             Name::Early => {}
+            #[cfg(feature = "early")]
+            Name::Phase => self.phase = named(text)?,
+            #[cfg(feature = "early")]
+            Name::Vmcore => self.vmcore = text,
         }
         Some(understood)
     }

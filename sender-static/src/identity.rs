@@ -52,10 +52,28 @@ impl<'a> Identity<'a> {
         }
     }
 
+    /// The arguments that the key file is among.
+    #[cfg(feature = "early")]
+    pub fn arguments(&self) -> &Arguments {
+        &self.arguments
+    }
+
+    /// Has the key file of other options, which are among those arguments.
+    #[cfg(feature = "early")]
+    pub fn take_over(&mut self, options: &'a Options<'a>, arguments: Arguments) {
+        (self.options, self.arguments) = (options, arguments);
+        if self.wanted {
+            self.due = Millis(0);
+        }
+    }
+
     /// Signed messages are to be sent, so the key is needed now.
     pub fn want(&mut self) {
         self.wanted = true;
-        self.due = Millis(0);
+        // Whoever has a key already goes on with it, and with the crash that it speaks of.
+        if cfg!(not(feature = "early")) || !self.signer.is_ready() {
+            self.due = Millis(0);
+        }
     }
 
     /// Reads the key file.

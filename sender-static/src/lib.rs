@@ -20,6 +20,7 @@
 //! | [`resolver`] | the DNS servers' sockets |
 //! | [`transport`] | how a message leaves |
 //! | [`early`] | what comes before the init of an initrd |
+//! | [`phase`], [`vmcore`] | what the node is doing, and who reads the crashed kernel's memory |
 //! | [`sender`] | the nodes, and the loop that serves them |
 //! | [`text`] | how text is cut into pieces and numbers |
 //! | [`report`] | what a person is told |
@@ -52,6 +53,8 @@ pub mod identity;
 pub mod key_file;
 pub mod lookup;
 pub mod message;
+#[cfg(feature = "early")]
+pub mod phase;
 pub mod plan;
 pub mod program;
 pub mod report;
@@ -63,3 +66,5 @@ pub mod signer;
 pub mod sys;
 pub mod text;
 pub mod transport;
+#[cfg(feature = "early")]
+pub mod vmcore;

@@ -8,6 +8,8 @@ use crate::sys::process;
 use crate::args::{Name, Options, Understood, What, Words, Wrong};
 use crate::identity::Identity;
 use crate::report;
+#[cfg(feature = "early")]
+use crate::sender::beside;
 use crate::sender::{Outcome, Sender, Storage};
 use crate::sys::{self, Arguments};
 use crate::transport::udp::Udp;
@@ -93,6 +95,14 @@ fn understand(arguments: Arguments, early: bool) -> Exit {
         report::wrong(wrong, word.text);
         return Exit::Failure;
     }
+    #[cfg(feature = "early")]
+    if options.phase > 0 {
+        return tell_phase(&options);
+    }
+    #[cfg(feature = "early")]
+    {
+        options.early = early;
+    }
     if !nodes {
         print(HELP);
         return Exit::Failure;
@@ -100,16 +110,30 @@ fn understand(arguments: Arguments, early: bool) -> Exit {
     serve(&options, arguments)
 }
 
+/// Tells the senders of this machine what it is doing.
+#[cfg(feature = "early")]
+fn tell_phase(options: &Options<'_>) -> Exit {
+    if beside::tell_phase(options.port, options.phase) {
+        return Exit::Success;
+    }
+    report::node(b"phase", b"no sender of this port runs here that could be told");
+    Exit::Failure
+}
+
 #[inline(never)]
 fn serve(options: &Options<'_>, arguments: Arguments) -> Exit {
+    #[cfg(feature = "early")]
+    let mut slot = core::mem::MaybeUninit::uninit();
     let mut storage = Storage::new();
     let identity = Identity::new(options, arguments.clone());
     let mut sender = Sender::new(options, Udp::new(options), identity, &mut storage);
-    for word in Words::new(arguments) {
+    for word in Words::new(arguments.clone()) {
         if word.what == What::Node {
             sender.add(word.text);
         }
     }
+    #[cfg(feature = "early")]
+    sender.look_beside(arguments, &mut slot);
     let outcome = sender.run();
     // The kernel takes back what it gave when the process ends, which is now.
     core::mem::forget(sender);

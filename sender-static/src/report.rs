@@ -151,6 +151,10 @@ a digit";
 
 /// What an option's value has to be.
 fn right(name: Name) -> &'static [u8] {
+    #[cfg(feature = "early")]
+    if name == Name::Phase {
+        return b"booted, dumping, finished, failed or leaving";
+    }
     pieces(RIGHT, b'\n').nth(name as usize).unwrap_or_default()
 }
 

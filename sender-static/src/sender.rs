@@ -1,5 +1,7 @@
 //! The sender: which nodes there are, which addresses they have, and the loop that serves them.
 
+#[cfg(feature = "early")]
+pub mod beside;
 mod challenges;
 mod names;
 
@@ -15,6 +17,8 @@ use crate::report::{self, Line};
 use crate::resolver::Resolver;
 use crate::schedule::{Millis, Turn};
 use crate::signer::Moment;
+#[cfg(not(feature = "early"))]
+use crate::sys::Socket;
 use crate::sys::{self, Clock, Errno, Room, Table};
 use crate::text::has;
 use crate::transport::Transport;
@@ -101,6 +105,8 @@ pub struct Sender<'a, 's, T> {
     resolver: Resolver,
     identity: Identity<'a>,
     answers: Answers,
+    #[cfg(feature = "early")]
+    beside: beside::Beside<'a>,
 }
 
 impl<'a, 's, T: Transport> Sender<'a, 's, T> {
@@ -124,6 +130,8 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             nodes: Table::new(&mut storage.nodes),
             targets: Table::new(&mut storage.targets),
             resolver: Resolver::new(),
+            #[cfg(feature = "early")]
+            beside: beside::Beside::new(),
         }
     }
 
@@ -189,6 +197,11 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             if self.identity.due <= self.now {
                 self.identity.look(self.moment.boot, self.now);
             }
+            #[cfg(feature = "early")]
+            if self.attend_beside() {
+                self.wait(Millis::NEVER);
+                continue;
+            }
             self.send();
             self.identity.tell();
             self.resolve(&mut room);
@@ -230,8 +243,12 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             // Nobody would read what comes in there, and it would be waited for no more.
             challenges = &[];
         }
+        #[cfg(feature = "early")]
+        let (next, beside) = (next.min(self.beside.due()), self.beside.socket());
+        #[cfg(not(feature = "early"))]
+        let beside = &Socket::NONE;
         // Sending and telling have taken their time.
-        sys::wait(self.resolver.ways_in(), challenges, next.since(sys::now()));
+        sys::wait(self.resolver.ways_in(), challenges, beside, next.since(sys::now()));
         let boot = sys::nanos(Clock::Boot);
         self.now = Millis::from_nanos(boot);
         self.moment.boot = boot;

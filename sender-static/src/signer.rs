@@ -14,9 +14,17 @@ use crate::message::PLAIN;
 use crate::schedule::Millis;
 
 /// PHASE: has started its crash kernel.
-const BOOTED: u8 = 1;
+pub const BOOTED: u8 = 1;
 
 /// What every message begins with, up to its KEY ID.
+#[cfg(feature = "early")]
+const START: [u8; 14] = {
+    let ([a, b, c, d, e, f, g, h], [i, j, k, l]) = (PLAIN, MARK);
+    [a, b, c, d, e, f, g, h, i, j, k, l, field::KEY_ID, 4]
+};
+
+/// What every message begins with, up to its KEY ID.
+#[cfg(not(feature = "early"))]
 const START: [u8; 17] = {
     let ([a, b, c, d, e, f, g, h], [i, j, k, l]) = (PLAIN, MARK);
     [a, b, c, d, e, f, g, h, i, j, k, l, field::PHASE, 1, BOOTED, field::KEY_ID, 4]
@@ -43,6 +51,9 @@ pub struct Signer {
     sequence: u64,
     /// How much of `message` is in every message.
     start: usize,
+    /// What the node is doing.
+    #[cfg(feature = "early")]
+    pub doing: crate::phase::Doing,
     /// The key, and where it comes from.
     pub secret: Secret,
     /// What a challenge to this run begins with: mark, KEY ID and CRASH ID.
@@ -53,7 +64,15 @@ pub struct Signer {
 impl Signer {
     /// Says nothing yet.
     pub const fn new() -> Self {
-        Self { sequence: 0, start: 0, secret: [0; 40], challenge: [[0; 4]; 6], message: Vec::new() }
+        Self {
+            sequence: 0,
+            start: 0,
+            #[cfg(feature = "early")]
+            doing: crate::phase::Doing::BOOTED,
+            secret: [0; 40],
+            challenge: [[0; 4]; 6],
+            message: Vec::new(),
+        }
     }
 
     /// Whether it has a key to sign with.
@@ -90,6 +109,16 @@ impl Signer {
     pub fn sign(&mut self, moment: &Moment, next: u32, answer: &[u8]) -> &[u8] {
         self.sequence = self.sequence.wrapping_add(1).max(moment.boot);
         self.message.truncate(self.start);
+        #[cfg(feature = "early")]
+        {
+            self.number([field::PHASE, 1], self.doing.phase.into());
+            if self.doing.progress != [0; 2] {
+                let [done, total] = self.doing.progress;
+                self.put(&[field::PROGRESS, 16]);
+                self.put(&done.to_be_bytes());
+                self.put(&total.to_be_bytes());
+            }
+        }
         self.number([field::SEQUENCE, 8], self.sequence);
         if moment.wall > 0 {
             self.number([field::WALL_CLOCK, 8], milliseconds(moment.wall));

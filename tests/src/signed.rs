@@ -14,6 +14,7 @@ pub mod field {
     pub const UPTIME: u8 = 6;
     pub const INTERVAL: u8 = 7;
     pub const PHASE: u8 = 8;
+    pub const PROGRESS: u8 = 9;
     pub const ANSWER: u8 = 10;
     pub const KEY_ID: u8 = 11;
     pub const MAC: u8 = 255;

@@ -33,9 +33,14 @@ pub(super) mod early {
     pub(crate) const UMOUNT2: usize = 39;
     pub(crate) const MOUNT: usize = 40;
     pub(crate) const CHDIR: usize = 49;
+    pub(crate) const GETDENTS64: usize = 61;
+    pub(crate) const READLINKAT: usize = 78;
     pub(crate) const UNSHARE: usize = 97;
     pub(crate) const SETSID: usize = 157;
     pub(crate) const GETPID: usize = 172;
+    pub(crate) const GETEUID: usize = 175;
+    pub(crate) const BIND: usize = 200;
+    pub(crate) const RECVMSG: usize = 212;
     pub(crate) const CLONE: usize = 220;
     pub(crate) const EXECVE: usize = 221;
     pub(crate) const WAIT4: usize = 260;

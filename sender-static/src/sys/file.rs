@@ -4,10 +4,20 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::slice;
 
+#[cfg(feature = "early")]
+use super::machine::early;
 use super::memory::pages;
 use super::{Errno, answer, call, call3, close, number};
+#[cfg(feature = "early")]
+use crate::text::{self, pieces};
 
 pub(super) const AT_FDCWD: usize = -100isize as usize;
+#[cfg(feature = "early")]
+const O_DIRECTORY: usize = if cfg!(any(target_arch = "aarch64", target_arch = "powerpc64")) {
+    0o4_0000
+} else {
+    0o20_0000
+};
 const O_NONBLOCK_CLOEXEC: usize = 0o4000 | 0o200_0000;
 
 /// The descriptor, or the error below zero.
@@ -53,6 +63,79 @@ impl File {
             // SAFETY: the kernel reads `text.len()` bytes of `text`.
             unsafe { call3(number::WRITE, self.0 as usize, text.as_ptr() as usize, text.len()) };
         }
+    }
+
+    /// Opens the folder `path`.
+    #[cfg(feature = "early")]
+    pub fn folder(path: &CStr) -> Self {
+        Self::NONE.open_in(path, O_DIRECTORY, AT_FDCWD)
+    }
+
+    /// Opens `path` in this folder, as a folder or a file.
+    #[cfg(feature = "early")]
+    pub fn file_in(&self, path: &CStr, is_folder: bool) -> Self {
+        let kind = if is_folder { O_DIRECTORY } else { 0 };
+        self.open_in(path, kind, self.0 as isize as usize)
+    }
+
+    #[cfg(feature = "early")]
+    #[inline(never)]
+    fn open_in(&self, path: &CStr, kind: usize, folder: usize) -> Self {
+        let flags = O_NONBLOCK_CLOEXEC | kind;
+        // SAFETY: `path` is a zero-terminated string.
+        Self(unsafe { call3(number::OPENAT, folder, path.as_ptr() as usize, flags) as i32 })
+    }
+
+    /// What the link `path` in this folder says; cut off at the end of `buffer`, empty if there is none.
+    #[cfg(feature = "early")]
+    pub fn link_in<'b>(&self, path: &CStr, buffer: &'b mut [MaybeUninit<u8>]) -> &'b [u8] {
+        let (start, room) = (buffer.as_mut_ptr() as usize, buffer.len());
+        let arguments = [self.0 as isize as usize, path.as_ptr() as usize, start, room, 0, 0];
+        // SAFETY: a zero-terminated string; the kernel writes at most `room` bytes into `buffer`.
+        let read = answer(unsafe { call(early::READLINKAT, arguments) }).unwrap_or(0).min(room);
+        // SAFETY: the kernel has written that many bytes, and `buffer` is borrowed for as long.
+        unsafe { slice::from_raw_parts(buffer.as_ptr().cast(), read) }
+    }
+
+    /// Gives `found` the numbers among the names in this folder, at most `most` of them, until it says
+    /// that it has what it wants.
+    #[cfg(feature = "early")]
+    pub fn numbers(&self, most: usize, mut found: impl FnMut(u32) -> bool) {
+        /// Where an entry of getdents64(2) has its length, and its name.
+        const LENGTH: usize = 16;
+        const NAME: usize = 19;
+        let mut buffer = [0u64; 128];
+        let mut left = most;
+        loop {
+            let (start, room) = (buffer.as_mut_ptr() as usize, size_of_val(&buffer));
+            // SAFETY: the kernel writes at most `room` bytes into `buffer`.
+            let read = unsafe { call3(early::GETDENTS64, self.0 as isize as usize, start, room) };
+            let read = answer(read).unwrap_or(0).min(room);
+            if read == 0 {
+                return;
+            }
+            // SAFETY: that many bytes of ours.
+            let mut entries = unsafe { slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), read) };
+            while let Some(length) = entries.get(LENGTH..).and_then(<[u8]>::first_chunk) {
+                let length = usize::from(u16::from_ne_bytes(*length));
+                let (entry, rest) = entries.split_at_checked(length.max(NAME)).unwrap_or_default();
+                entries = rest;
+                let name = pieces(entry.get(NAME..).unwrap_or_default(), 0).next();
+                let Some(number) = name.and_then(|name| text::number(name, 10)) else {
+                    continue;
+                };
+                if left == 0 || found(number) {
+                    return;
+                }
+                left = left.wrapping_sub(1);
+            }
+        }
+    }
+
+    /// How large it is; 0 where that is not known.
+    #[cfg(feature = "early")]
+    pub fn size(path: &CStr) -> u64 {
+        super::process::status(path).map_or(0, |status| status.size)
     }
 
     /// Its descriptor, or why there is none.

@@ -11,6 +11,8 @@ mod memory;
 #[cfg(feature = "early")]
 pub mod process;
 mod socket;
+#[cfg(feature = "early")]
+pub mod unix;
 
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
@@ -126,15 +128,21 @@ struct Waiting {
     happened: i16,
 }
 
+/// How many sockets to other senders of this machine there are.
+const BESIDE: usize = if cfg!(feature = "early") { 1 } else { 0 };
+
 /// Waits until something can be received from one of the sockets, or until `limit` has passed. `more`
-/// are two of them, or none.
-pub fn wait(some: &[Socket; SERVERS], more: &[Socket], Millis(limit): Millis) {
+/// are two of them, or none; `beside` is another one, or none.
+pub fn wait(some: &[Socket; SERVERS], more: &[Socket], beside: &Socket, Millis(limit): Millis) {
     const POLLIN: i16 = 1;
     // One of a negative number is passed over.
     let none = Waiting { descriptor: -1, events: POLLIN, happened: 0 };
-    let mut waiting = [none; SERVERS + 2];
+    let mut waiting = [none; SERVERS + 2 + BESIDE];
     for (at, place) in waiting.iter_mut().enumerate() {
-        let socket = more.get(at).or_else(|| some.get(at.wrapping_sub(2)));
+        let mut socket = more.get(at).or_else(|| some.get(at.wrapping_sub(2)));
+        if cfg!(feature = "early") && at == SERVERS + 2 {
+            socket = Some(beside);
+        }
         if let Some(descriptor) = socket.and_then(Socket::descriptor) {
             place.descriptor = descriptor;
         }

@@ -31,14 +31,19 @@ pub(super) mod early {
     pub(crate) const CHDIR: usize = 12;
     pub(crate) const GETPID: usize = 20;
     pub(crate) const MOUNT: usize = 21;
+    pub(crate) const GETEUID: usize = 49;
     pub(crate) const UMOUNT2: usize = 52;
     pub(crate) const SETSID: usize = 66;
     pub(crate) const WAIT4: usize = 114;
     pub(crate) const CLONE: usize = 120;
+    pub(crate) const GETDENTS64: usize = 202;
     pub(crate) const UNSHARE: usize = 282;
     pub(crate) const MKDIRAT: usize = 287;
     pub(crate) const UNLINKAT: usize = 292;
+    pub(crate) const READLINKAT: usize = 296;
     pub(crate) const DUP3: usize = 316;
+    pub(crate) const BIND: usize = 327;
+    pub(crate) const RECVMSG: usize = 342;
     pub(crate) const FINIT_MODULE: usize = 353;
 }
 

@@ -134,25 +134,42 @@ pub fn speak_to(file: &File) {
     }
 }
 
-/// Which file it is: device and number. `None` when there is none.
-pub fn which_file(path: &CStr) -> Option<[u32; 4]> {
-    /// `struct statx`, of which two members are asked for.
+/// What is known about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Which one it is: number and device.
+    pub identity: [u32; 4],
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+/// Looks at a file, without asking any server that it may be on. `None` when there is none.
+pub fn status(path: &CStr) -> Option<Status> {
+    /// `struct statx`, of which some members are asked for.
     #[repr(C)]
-    struct Status {
+    struct Raw {
         before: [u32; 8],
         number: [u32; 2],
-        between: [u32; 24],
+        size: u64,
+        between: [u32; 22],
         device: [u32; 2],
         rest: [u32; 28],
     }
-    const STATX_INO: usize = 0x100;
-    let mut status = MaybeUninit::<Status>::zeroed();
-    let (path, status_at) = (path.as_ptr() as usize, status.as_mut_ptr() as usize);
+    const STATX_INO_SIZE: usize = 0x100 | 0x200;
+    const AT_STATX_DONT_SYNC: usize = 0x4000;
+    let mut raw = MaybeUninit::<Raw>::zeroed();
+    let (path, raw_at) = (path.as_ptr() as usize, raw.as_mut_ptr() as usize);
+    let arguments = [AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO_SIZE, raw_at, 0];
     // SAFETY: a zero-terminated string; the kernel writes one `struct statx` of 256 bytes.
-    let result = unsafe { call(number::STATX, [AT_FDCWD, path, 0, STATX_INO, status_at, 0]) };
+    let result = unsafe { call(number::STATX, arguments) };
     // SAFETY: numbers, which are zeros where the kernel wrote nothing.
-    let Status { number: [a, b], device: [c, d], .. } = unsafe { status.assume_init() };
-    answer(result).ok().map(|_| [a, b, c, d])
+    let Raw { number: [a, b], device: [c, d], size, .. } = unsafe { raw.assume_init() };
+    answer(result).ok().map(|_| Status { identity: [a, b, c, d], size })
+}
+
+/// Which file it is. `None` when there is none.
+pub fn which_file(path: &CStr) -> Option<[u32; 4]> {
+    status(path).map(|status| status.identity)
 }
 
 /// Waits until every child has ended, also those that nobody tells of.

@@ -35,11 +35,16 @@ pub(super) mod early {
     pub(crate) const SETSID: usize = 66;
     pub(crate) const WAIT4: usize = 114;
     pub(crate) const CLONE: usize = 120;
+    pub(crate) const GETEUID: usize = 201;
+    pub(crate) const GETDENTS64: usize = 220;
     pub(crate) const MKDIRAT: usize = 289;
     pub(crate) const UNLINKAT: usize = 294;
+    pub(crate) const READLINKAT: usize = 298;
     pub(crate) const UNSHARE: usize = 303;
     pub(crate) const DUP3: usize = 326;
     pub(crate) const FINIT_MODULE: usize = 344;
+    pub(crate) const BIND: usize = 361;
+    pub(crate) const RECVMSG: usize = 372;
 }
 
 /// # Safety

@@ -105,11 +105,15 @@ impl Socket {
     #[inline(never)]
     pub fn open(&mut self, like: &Address) -> Result<(), Errno> {
         const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
+        self.open_as(usize::from(family(like)), SOCK_DGRAM_CLOEXEC)
+    }
+
+    /// Becomes one of that family and type.
+    #[inline(always)]
+    pub(super) fn open_as(&mut self, family: usize, kind: usize) -> Result<(), Errno> {
         loop {
             // SAFETY: takes numbers and nothing else.
-            let descriptor = answer(unsafe {
-                call3(number::SOCKET, usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0)
-            })?;
+            let descriptor = answer(unsafe { call3(number::SOCKET, family, kind, 0) })?;
             // A process that was started with standard error closed gets its number for the next
             // descriptor; what is meant for a person would go to the network. A socket that is
             // used for nothing keeps the number taken.
@@ -118,6 +122,12 @@ impl Socket {
                 return Ok(());
             }
         }
+    }
+
+    /// Switches an option on that is a number.
+    #[cfg(feature = "early")]
+    pub(super) fn have(&self, name: usize) -> Result<(), Errno> {
+        self.set(SOL_SOCKET, name, &1u32.to_ne_bytes())
     }
 
     /// Is none any more.

@@ -28,15 +28,20 @@ pub(super) mod number {
 #[cfg(feature = "early")]
 pub(super) mod early {
     pub(crate) const GETPID: usize = 39;
+    pub(crate) const RECVMSG: usize = 47;
+    pub(crate) const BIND: usize = 49;
     pub(crate) const CLONE: usize = 56;
     pub(crate) const EXECVE: usize = 59;
     pub(crate) const WAIT4: usize = 61;
     pub(crate) const CHDIR: usize = 80;
+    pub(crate) const GETEUID: usize = 107;
     pub(crate) const SETSID: usize = 112;
     pub(crate) const MOUNT: usize = 165;
     pub(crate) const UMOUNT2: usize = 166;
+    pub(crate) const GETDENTS64: usize = 217;
     pub(crate) const MKDIRAT: usize = 258;
     pub(crate) const UNLINKAT: usize = 263;
+    pub(crate) const READLINKAT: usize = 267;
     pub(crate) const UNSHARE: usize = 272;
     pub(crate) const DUP3: usize = 292;
     pub(crate) const FINIT_MODULE: usize = 313;
