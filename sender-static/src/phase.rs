@@ -61,8 +61,10 @@ const PAUSE: Millis = Millis::seconds(10);
 pub struct Dump {
     /// What is known.
     pub doing: Doing,
-    /// Whether the reader goes from the beginning to the end, once, as cp(1) does.
+    /// Whether the reader goes from the beginning to the end, once, as cp(1) does, as far as was seen.
     straight: bool,
+    /// Whether it was seen more than once: everybody begins at the beginning.
+    again: bool,
     position: u64,
     /// When nobody was seen for the first time.
     gone: Millis,
@@ -71,7 +73,7 @@ pub struct Dump {
 impl Dump {
     /// Nobody has been seen.
     pub const NONE: Self =
-        Self { doing: Doing::BOOTED, straight: false, position: 0, gone: Millis(0) };
+        Self { doing: Doing::BOOTED, straight: false, again: false, position: 0, gone: Millis(0) };
 
     /// Another process begins to read.
     pub fn begin(&mut self) {
@@ -89,10 +91,11 @@ impl Dump {
         let read = moved.map_or(position, |[read, _]| read);
         self.straight &= position >= self.position && read >= position && read <= enough;
         self.position = position;
+        let sure = core::mem::replace(&mut self.again, true) && position > 0;
         self.doing.progress = match moved {
-            // Nothing read by position: it may still be mapped.
-            Some([_, written]) if !self.straight || position == 0 => [written, 0],
-            None if !self.straight => [0, 0],
+            // It may yet be mapped, or jumped in.
+            Some([_, written]) if !(self.straight && sure) => [written, 0],
+            None if !(self.straight && sure) => [0, 0],
             _ => [position.min(size), size],
         };
         self.gone = Millis(0);
@@ -148,10 +151,14 @@ mod tests {
             [50 * MIB, 100 * MIB]
         );
         let bare = Sight { moved: None, ..seen(MIB, 0, 0) };
-        assert_eq!(progress(&[bare]), [MIB, 100 * MIB]);
+        assert_eq!(progress(&[bare]), [0, 0], "everybody begins like this");
+        assert_eq!(progress(&[bare, bare]), [MIB, 100 * MIB]);
         // The size is that of a file that grows, or not known.
-        assert_eq!(progress(&[Sight { size: 0, ..bare }]), [0, 0]);
-        assert_eq!(progress(&[Sight { position: 101 * MIB, ..bare }]), [100 * MIB, 100 * MIB]);
+        assert_eq!(progress(&[bare, Sight { size: 0, ..bare }]), [0, 0]);
+        assert_eq!(
+            progress(&[bare, Sight { position: 101 * MIB, ..bare }]),
+            [100 * MIB, 100 * MIB]
+        );
     }
 
     #[test]
@@ -171,6 +178,7 @@ mod tests {
     fn nobody_reads_any_more() {
         let mut dump = Dump::NONE;
         dump.begin();
+        dump.go_on(&seen(0, 0, 0));
         dump.go_on(&seen(50 * MIB, 50 * MIB, 0));
         dump.pause(Millis(5_000));
         dump.pause(Millis(14_999));
@@ -178,6 +186,7 @@ mod tests {
         dump.pause(Millis(15_000));
         assert_eq!(dump.doing, Doing::BOOTED, "half of it: what came of it is not known");
         dump.begin();
+        dump.go_on(&seen(0, 0, 0));
         dump.go_on(&seen(100 * MIB, 100 * MIB, 0));
         for now in [1, 60_000, 3_600_000] {
             dump.pause(Millis(now));

@@ -24,6 +24,8 @@ pub enum Need {
     Crmsh,
     /// `qemu-system-x86_64` and `cpio`, for the crash of a real kernel.
     Qemu,
+    /// `makedumpfile`, which reads the memory of crashed kernels.
+    Makedumpfile,
     /// `qemu-s390x-static` and its brothers.
     QemuUser,
     /// The senders for other machines, built by `make senders`.
@@ -77,6 +79,7 @@ impl Need {
             Need::Pcs => "pcs",
             Need::Crmsh => "crmsh",
             Need::Qemu => "qemu",
+            Need::Makedumpfile => "makedumpfile",
             Need::QemuUser => "qemu-user",
             Need::Senders => "senders",
             Need::Valgrind => "valgrind",
@@ -110,6 +113,7 @@ impl Need {
             Need::Pcs => "install pcs",
             Need::Crmsh => "install crmsh",
             Need::Qemu => "install qemu-system-x86 and cpio",
+            Need::Makedumpfile => "install makedumpfile",
             Need::QemuUser => "install qemu-user-static",
             Need::Senders => "add the Rust targets that 'make senders' names, then run it",
             Need::Valgrind => "install valgrind",
@@ -143,6 +147,7 @@ impl Need {
             Need::Pcs => all(&["pcs"]),
             Need::Crmsh => all(&["crm"]),
             Need::Qemu => all(&["qemu-system-x86_64", "cpio"]),
+            Need::Makedumpfile => all(&["makedumpfile", "ldd", "tar"]),
             Need::QemuUser => all(&["qemu-s390x-static"]),
             Need::Senders => FOREIGN.iter().all(|machine| find_sender_for(machine).is_some()),
             Need::Valgrind => all(&["valgrind"]),

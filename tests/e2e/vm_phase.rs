@@ -1,0 +1,137 @@
+//! The memory of a kernel that really crashed is read, as it is everywhere: by cp, through a pipe as to ssh,
+//! by makedumpfile that maps it and by makedumpfile that does not. The sender says how far that is, of the
+//! first two, and how much is written, of the others.
+
+use fence_kdump_tests::signed::{NodeKey, Signed, field};
+use fence_kdump_tests::vm::{Assets, Image, Machine, Moment, Sender};
+use fence_kdump_tests::{Need, Netns, datagram, programs, requires};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+
+const BOOTED: u64 = 1;
+const DUMPING: u64 = 2;
+const FINISHED: u64 = 3;
+
+/// What runs in the crash kernel in the sender's place: it unpacks what follows it, the sender too.
+const SCRIPT: &str = r#"#!/bin/busybox sh
+say() { echo "<2>vm: $*" >/dev/kmsg; }
+mkdir /x /tmp
+tail -c +OFFSET "$0" | tar xz -C /x
+dump() { /x/ld.so --library-path /x /x/makedumpfile "$@"; }
+end() {
+    say "$1: $2"
+    /x/fence_kdump_send --phase booted || say "nobody could be told"
+    sleep 2
+}
+/x/fence_kdump_send -v -i1 -k /x/key "$@" &
+say "size of vmcore: $(stat -c %s /proc/vmcore)."
+sleep 2
+cp /proc/vmcore /dev/null
+end cp $?
+cat /proc/vmcore | (sleep 4; cat >/dev/null)
+end pipe $?
+dump -F -d 31 /proc/vmcore >/dev/null
+end mapped $?
+dump --non-mmap -F -d 31 /proc/vmcore | cat >/dev/null
+end read $?
+/x/fence_kdump_send --phase finished
+sleep 1
+say "all done"
+wait
+exit
+"#;
+
+/// The script with everything that it unpacks.
+fn packed(folder: &Path) -> std::path::PathBuf {
+    let parts = folder.join("parts");
+    fs::create_dir(&parts).expect("our own folder");
+    let copy = |from: &Path, name: &str| {
+        fs::copy(from, parts.join(name)).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+    };
+    copy(&programs::ours("fence_kdump_send"), "fence_kdump_send");
+    let makedumpfile = programs::system("makedumpfile").expect("asked for");
+    copy(&makedumpfile, "makedumpfile");
+    let listing = Command::new("ldd").arg(&makedumpfile).output().expect("ldd").stdout;
+    for word in String::from_utf8_lossy(&listing).split_whitespace() {
+        let path = Path::new(word);
+        if path.is_absolute() {
+            let name = path.file_name().expect("a file").to_string_lossy();
+            copy(path, if name.starts_with("ld-") { "ld.so" } else { &name });
+        }
+    }
+    fs::write(parts.join("key"), NodeKey::of(7).line("n1")).expect("our own file");
+    fs::set_permissions(parts.join("key"), fs::Permissions::from_mode(0o600))
+        .expect("our own file");
+    let mut archive = Command::new("tar");
+    archive.args(["cz", "--owner=0", "--group=0", "-C"]).arg(&parts).arg(".");
+    let archive = archive.output().expect("tar").stdout;
+    // A number of as many digits as the word that it stands for.
+    let script = SCRIPT.replace("OFFSET", &format!("{:06}", SCRIPT.len() + 1));
+    let program = folder.join("packed");
+    fs::write(&program, [script.as_bytes(), &archive].concat()).expect("our own file");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("our own file");
+    program
+}
+
+fn progress(message: &Signed) -> Option<[u64; 2]> {
+    let bytes = message.fields.get(&field::PROGRESS)?;
+    let number = |at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().expect("8 bytes"));
+    Some([number(0), number(8)])
+}
+
+#[test]
+fn a_real_dump_is_seen() {
+    if !requires(&[Need::Root, Need::Netns, Need::Qemu, Need::Makedumpfile]) {
+        return;
+    }
+    let folder = TempDir::new().expect("a temporary folder");
+    let sender = Sender {
+        program: packed(folder.path()),
+        arguments: vec!["10.0.2.2".to_owned()],
+        moment: Moment::AfterNetwork,
+    };
+    let assets = Assets::get();
+    let image = Image::build("phase", &assets, Some(&sender)).expect("an image");
+    let net = Netns::new();
+    let mut machine = Machine::boot(&net, "phase", &assets, &image).expect("qemu starts");
+    machine.wait_until_up();
+    machine.crash();
+    let (_, line) = machine.wait_for("vm: size of vmcore: ");
+    let size = line.split("vmcore: ").nth(1).and_then(|text| text.split('.').next()?.parse().ok());
+    let size: u64 = size.expect("a number");
+    for step in ["cp", "pipe", "mapped", "read"] {
+        let (_, line) = machine.wait_for(&format!("vm: {step}: "));
+        assert!(line.ends_with(": 0"), "{line}");
+    }
+    machine.wait_for("vm: all done");
+    let seen = machine.datagrams().expect("qemu's capture");
+    let seen = seen.iter().filter(|datagram| datagram.to.port() == datagram::PORT);
+    let messages: Vec<_> = seen.map(|datagram| Signed::read(&datagram.payload)).collect();
+    let phase = |message: &Signed| message.number(field::PHASE);
+    let told: Vec<_> = messages.iter().map(|message| (phase(message), progress(message))).collect();
+    println!("vmcore of {size} bytes: {told:?}");
+    let mut parts: Vec<_> = messages.chunk_by(|one, next| phase(one) == phase(next)).collect();
+    let end = parts.pop().expect("messages");
+    assert_eq!(phase(&end[0]), FINISHED, "{told:?}");
+    let dumps: Vec<_> = parts.iter().filter(|part| phase(&part[0]) == DUMPING).collect();
+    assert_eq!(dumps.len(), 4, "{told:?}");
+    assert!(parts.iter().all(|part| [BOOTED, DUMPING].contains(&phase(&part[0]))), "{told:?}");
+    for (number, dump) in dumps.iter().enumerate() {
+        let done: Vec<_> = dump.iter().filter_map(progress).collect();
+        let straight = number < 2;
+        assert!(done.is_sorted_by_key(|[done, _]| *done) || straight, "{number}: {done:?}");
+        let totals: Vec<_> = done.iter().filter(|[_, total]| *total > 0).collect();
+        if straight {
+            assert!(!totals.is_empty(), "{number}: {done:?}");
+            assert!(totals.is_sorted_by_key(|[done, _]| *done), "{number}: {done:?}");
+            let right = |[done, total]: &[u64; 2]| *total == size && done <= total;
+            assert!(totals.into_iter().all(right), "{number}: {done:?}");
+        } else {
+            assert!(totals.is_empty(), "{number}: of how much is not known: {done:?}");
+            assert!(done.iter().any(|[done, _]| *done > 0), "{number}: {done:?}");
+        }
+    }
+}
