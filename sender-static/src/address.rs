@@ -77,8 +77,8 @@ impl Address {
     }
 
     /// An address in the form of IPv6, in two halves.
-    pub fn from_v6(ip: [[u8; 8]; 2]) -> Self {
-        Self::from_halves(ip.map(u64::from_be_bytes))
+    pub const fn from_v6([high, low]: [[u8; 8]; 2]) -> Self {
+        Self::from_halves([u64::from_be_bytes(high), u64::from_be_bytes(low)])
     }
 
     /// An address from the 4 or 16 bytes that it has on the wire.

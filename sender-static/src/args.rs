@@ -61,6 +61,9 @@ pub struct Options<'a> {
     pub node_name: &'a [u8],
     /// How many messages, and how far apart.
     pub cadence: Cadence,
+    /// Where the plan is; empty for none.
+    #[cfg(feature = "link")]
+    pub plan: &'a [u8],
     /// The phase that a sender that runs is to be told; 0 for none.
     #[cfg(feature = "early")]
     pub phase: u8,
@@ -84,6 +87,8 @@ impl Options<'_> {
             device: &[],
             key_file: &[],
             node_name: &[],
+            #[cfg(feature = "link")]
+            plan: &[],
             #[cfg(feature = "early")]
             phase: 0,
             #[cfg(feature = "early")]
@@ -119,6 +124,8 @@ pub enum Name {
     Verbose,
     Version,
     Help,
+    #[cfg(feature = "link")]
+    Plan,
     #[cfg(feature = "early")]
     Early,
     #[cfg(feature = "early")]
@@ -140,12 +147,15 @@ enum Takes {
 #[derive(Clone, Copy)]
 struct Row([u8; 9], u8, Takes, Name);
 
+/// How many options only link mode has.
+const OF_LINK: usize = if cfg!(feature = "link") { 1 } else { 0 };
+
 /// How many options only the whole program has.
 const ROWS: usize = if cfg!(feature = "early") { 3 } else { 0 };
 
 /// In the order of [`Name`]. Nothing may begin with one of the abbreviations of the stock tool's names that are unambiguous
 /// there: `ip`, `f`, `c`, `in`, `verb`, `vers`, `h`.
-static OPTIONS: [Row; 13 + ROWS] = [
+static OPTIONS: [Row; 13 + OF_LINK + ROWS] = [
     Row(*b"ipport\0\0\0", b'p', Takes::Value, Name::Port),
     Row(*b"family\0\0\0", b'f', Takes::Value, Name::Family),
     Row(*b"count\0\0\0\0", b'c', Takes::Value, Name::Count),
@@ -159,6 +169,8 @@ static OPTIONS: [Row; 13 + ROWS] = [
     Row(*b"verbose\0\0", b'v', Takes::ValueOrNothing, Name::Verbose),
     Row(*b"version\0\0", b'V', Takes::Nothing, Name::Version),
     Row(*b"help\0\0\0\0\0", b'h', Takes::Nothing, Name::Help),
+    #[cfg(feature = "link")]
+    Row(*b"plan\0\0\0\0\0", b'l', Takes::Value, Name::Plan),
     #[cfg(feature = "early")]
     Row(*b"early\0\0\0\0", b'e', Takes::ValueOrNothing, Name::Early),
     #[cfg(feature = "early")]
@@ -228,6 +240,15 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Words<'a, I> {
     /// Over `words`, the program's own name not among them.
     pub fn new(words: I) -> Self {
         Self { rest: words, letters: &[], only_nodes: false }
+    }
+
+    /// How many words are left.
+    #[cfg(feature = "link")]
+    pub fn left(&self) -> usize
+    where
+        I: Clone,
+    {
+        self.rest.clone().count()
     }
 
     fn long(&mut self, text: &'a [u8]) -> Word<'a> {
@@ -366,6 +387,8 @@ impl<'a> Options<'a> {
                 Some(_) => understood = Understood::InPart,
             },
             Name::Version | Name::Help => {}
+            #[cfg(feature = "link")]
+            Name::Plan => self.plan = text,
             #[cfg(feature = "early")]
             Name::Early => {}
             #[cfg(feature = "early")]

@@ -164,12 +164,16 @@ fn prepare(arguments: &Arguments, plan: &[u8], path: &[u8]) -> Next {
     let path = if path.is_empty() { plan::PATH.to_bytes() } else { path };
     plan::check(plan, path);
     modules::load(plan);
-    words(arguments, plan).map_or(Next::End, Next::Speak)
+    words(arguments, plan, path).map_or(Next::End, Next::Speak)
 }
 
 /// The plan's words for the sender, or as many of them as there is memory for.
-fn words(arguments: &Arguments, plan: &[u8]) -> Option<Arguments> {
+fn words(arguments: &Arguments, plan: &[u8], path: &[u8]) -> Option<Arguments> {
     let mut list = List::new()?;
+    if cfg!(feature = "link") {
+        list.push(b"--plan");
+        list.push(path);
+    }
     for word in plan::send(plan) {
         list.push(word);
     }

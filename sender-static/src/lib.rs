@@ -18,6 +18,7 @@
 //! | [`hosts`], [`resolv_conf`], [`dns`], [`lookup`] | what a name means, and what to ask next |
 //! | [`plan`] | what the running system knew when the image was built |
 //! | [`resolver`] | the DNS servers' sockets |
+//! | `link` | frames of its own, where the kernel has no network configuration |
 //! | [`transport`] | how a message leaves |
 //! | [`early`] | what comes before the init of an initrd |
 //! | [`phase`], [`vmcore`] | what the node is doing, and who reads the crashed kernel's memory |
@@ -51,6 +52,8 @@ pub mod hmac;
 pub mod hosts;
 pub mod identity;
 pub mod key_file;
+#[cfg(feature = "link")]
+pub mod link;
 pub mod lookup;
 pub mod message;
 #[cfg(feature = "early")]

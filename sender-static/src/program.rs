@@ -12,7 +12,14 @@ use crate::report;
 use crate::sender::beside;
 use crate::sender::{Outcome, Sender, Storage};
 use crate::sys::{self, Arguments};
+#[cfg(not(feature = "link"))]
 use crate::transport::udp::Udp;
+#[cfg(feature = "link")]
+use crate::{
+    plan,
+    sys::{List, Room},
+    transport::ways::Ways,
+};
 
 /// What `--help` prints.
 pub const HELP: &str = if cfg!(feature = "early") {
@@ -50,22 +57,23 @@ pub fn run(arguments: Arguments) -> Exit {
     if process::is_first() {
         return follow(early::begin(&arguments), arguments);
     }
-    understand(arguments, false)
+    understand(arguments, false, false)
 }
 
 #[cfg(feature = "early")]
 fn follow(next: Next, arguments: Arguments) -> Exit {
     match next {
-        Next::Speak(words) => understand(words, true),
-        Next::Obey => understand(arguments, true),
+        Next::Speak(words) => understand(words, true, true),
+        Next::Obey => understand(arguments, true, false),
         Next::End => Exit::Success,
     }
 }
 
-/// `early`: whether what comes before the sender is over.
+/// `early`: whether what comes before the sender is over. `planned`: whether the words are those of the plan,
+/// as far as they count.
 #[cfg_attr(not(feature = "early"), expect(unused_variables, reason = "there nothing comes before"))]
 #[inline(never)]
-fn understand(arguments: Arguments, early: bool) -> Exit {
+fn understand(arguments: Arguments, early: bool, planned: bool) -> Exit {
     let mut options = Options::default();
     let mut nodes = false;
     for word in Words::new(arguments.clone()) {
@@ -99,6 +107,13 @@ fn understand(arguments: Arguments, early: bool) -> Exit {
     if options.phase > 0 {
         return tell_phase(&options);
     }
+    #[cfg(feature = "link")]
+    if !options.plan.is_empty()
+        && !planned
+        && let Some(words) = with_plan(&arguments, options.plan, nodes)
+    {
+        return understand(words, early, true);
+    }
     #[cfg(feature = "early")]
     {
         options.early = early;
@@ -120,13 +135,70 @@ fn tell_phase(options: &Options<'_>) -> Exit {
     Exit::Failure
 }
 
+/// Serves the nodes of the command line.
+#[cfg(not(feature = "link"))]
+fn serve(options: &Options<'_>, arguments: Arguments) -> Exit {
+    speak(options, arguments)
+}
+
+/// The words of a plan's own command line, and then those of the real one, whose `nodes`, if there are
+/// any, take the place of the plan's.
+#[cfg(feature = "link")]
+#[inline(never)]
+fn with_plan(arguments: &Arguments, path: &[u8], nodes: bool) -> Option<Arguments> {
+    let mut room = Room::NONE;
+    let plan = room.read(arguments.terminated(path)?);
+    if !plan::check(plan, path) || plan.is_empty() {
+        report::node(path, b"not all of it is understood; what is, counts");
+    }
+    let mut own = List::new()?;
+    for word in plan::send(plan) {
+        own.push(word);
+    }
+    let mut rest = own.arguments(arguments);
+    let mut words = Words::new(rest.clone());
+    let mut list = List::new()?;
+    while let Some(word) = words.next() {
+        // An option may have its value in a word of its own.
+        while rest.clone().count() > words.left() {
+            let text = rest.next()?;
+            if word.what != What::Node || !nodes {
+                list.push(text);
+            }
+        }
+    }
+    for word in arguments.clone() {
+        list.push(word);
+    }
+    Some(list.arguments(arguments))
+}
+
+/// Serves the nodes of the command line, as the plan says where there is one.
+#[cfg(feature = "link")]
 #[inline(never)]
 fn serve(options: &Options<'_>, arguments: Arguments) -> Exit {
+    let mut room = Room::NONE;
+    let plan = arguments.terminated(options.plan).filter(|path| !path.is_empty());
+    let plan = plan.map_or(&[][..], |path| room.read(path));
+    speak(options, arguments, plan)
+}
+
+#[inline(never)]
+fn speak<'a>(
+    options: &'a Options<'a>,
+    arguments: Arguments,
+    #[cfg(feature = "link")] plan: &'a [u8],
+) -> Exit {
     #[cfg(feature = "early")]
     let mut slot = core::mem::MaybeUninit::uninit();
     let mut storage = Storage::new();
     let identity = Identity::new(options, arguments.clone());
+    #[cfg(not(feature = "link"))]
     let mut sender = Sender::new(options, Udp::new(options), identity, &mut storage);
+    #[cfg(feature = "link")]
+    let mut sender = Sender::new(options, Ways::new(options, plan), identity, &mut storage);
+    #[cfg(feature = "link")]
+    sender.set_plan(plan);
     for word in Words::new(arguments.clone()) {
         if word.what == What::Node {
             sender.add(word.text);

@@ -86,6 +86,17 @@ impl Line {
         }
     }
 
+    /// Adds the address of a network card.
+    #[cfg(feature = "link")]
+    pub fn mac(&mut self, mac: &[u8; 6]) -> &mut Self {
+        let mut before: &[u8] = &[];
+        for byte in mac {
+            self.text(before).number(u32::from(byte >> 4), 16).number(u32::from(byte & 15), 16);
+            before = b":";
+        }
+        self
+    }
+
     /// Adds what went wrong, in words where there are some.
     pub fn error(&mut self, error: Errno) -> &mut Self {
         self.reason(error.number())
@@ -94,6 +105,10 @@ impl Line {
     /// Adds what a number of [`ERRORS`] stands for.
     #[inline(never)]
     fn reason(&mut self, number: u16) -> &mut Self {
+        #[cfg(feature = "link")]
+        if number == Errno::SOUGHT.number() {
+            return self.text(b"asked which card that is, no answer yet");
+        }
         for line in pieces(ERRORS, b'\n') {
             if let [first, words @ ..] = line
                 && u16::from(*first) == number

@@ -86,6 +86,19 @@ impl Cadence {
         Turn { start: now, steady: false, left: self.count, due: now }
     }
 
+    /// Where there is a count: puts a round off that could not go out at `now`, unless the next one would
+    /// be due by then. Says whether it did.
+    pub fn put_off(&self, turn: &mut Turn, now: Millis) -> bool {
+        let done = self.count.wrapping_sub(turn.left).wrapping_add(1);
+        let end = turn.start.plus(Millis(self.interval.0.wrapping_mul(done.into())));
+        let later = now.plus(RETRY);
+        let possible = self.count > 0 && later < end;
+        if possible {
+            turn.due = later;
+        }
+        possible
+    }
+
     /// Moves `turn` on after a message went out at `now` (`taken`), or could not.
     pub fn advance(&self, turn: &mut Turn, now: Millis, taken: bool) {
         if self.count > 0 {

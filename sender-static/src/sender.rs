@@ -105,6 +105,9 @@ pub struct Sender<'a, 's, T> {
     resolver: Resolver,
     identity: Identity<'a>,
     answers: Answers,
+    /// What names meant when the image was built.
+    #[cfg(feature = "link")]
+    plan: &'a [u8],
     #[cfg(feature = "early")]
     beside: beside::Beside<'a>,
 }
@@ -130,9 +133,17 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             nodes: Table::new(&mut storage.nodes),
             targets: Table::new(&mut storage.targets),
             resolver: Resolver::new(),
+            #[cfg(feature = "link")]
+            plan: &[],
             #[cfg(feature = "early")]
             beside: beside::Beside::new(),
         }
+    }
+
+    /// Has names looked for in a plan, too.
+    #[cfg(feature = "link")]
+    pub fn set_plan(&mut self, plan: &'a [u8]) {
+        self.plan = plan;
     }
 
     /// Adds a node, due at once. One that can never be spoken to is told and left out.
@@ -238,6 +249,7 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
 
     /// Waits until `next`, or until something arrives.
     fn wait(&mut self, next: Millis) {
+        let next = next.min(self.transport.due(self.now));
         let mut challenges = self.transport.ways_in();
         if !self.identity.signer.is_ready() {
             // Nobody would read what comes in there, and it would be waited for no more.
@@ -248,13 +260,28 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
         #[cfg(not(feature = "early"))]
         let beside = &Socket::NONE;
         // Sending and telling have taken their time.
-        sys::wait(self.resolver.ways_in(), challenges, beside, next.since(sys::now()));
+        let limit = next.since(sys::now());
+        let wires = self.transport.wires();
+        sys::wait(self.resolver.ways_in(), challenges, beside, wires, limit);
         let boot = sys::nanos(Clock::Boot);
         self.now = Millis::from_nanos(boot);
         self.moment.boot = boot;
+        if self.transport.attend(self.now) {
+            self.try_again();
+        }
         if self.identity.signer.is_ready() {
             self.moment.wall = sys::nanos(Clock::Wall);
             self.answer();
+        }
+    }
+
+    /// Has the messages tried now that were refused.
+    #[inline(never)]
+    fn try_again(&mut self) {
+        for target in self.targets.iter_mut() {
+            if target.trouble.is_some() && target.turn.due < Millis::NEVER {
+                target.turn.due = self.now;
+            }
         }
     }
 
@@ -286,7 +313,10 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
                 }
                 result = result.or(signed);
             }
-            self.options.cadence.advance(&mut target.turn, now, result.is_ok());
+            let patient = result.is_err() && self.transport.is_patient();
+            if !(patient && self.options.cadence.put_off(&mut target.turn, now)) {
+                self.options.cadence.advance(&mut target.turn, now, result.is_ok());
+            }
             let known = target.trouble == result.err() && result.is_err();
             target.trouble = result.err();
             node.spoken_to |= result.is_ok();

@@ -237,7 +237,7 @@ fn every_option_is_in_the_help_and_the_man_page() {
         assert!(manual.contains(&format!("{short}, {long}")), "{short}, {long}: not in the manual");
         options += 1;
     }
-    assert_eq!(options, 16, "{help}");
+    assert_eq!(options, 17, "{help}");
     for default in ["7410", "10", "0,0.2,0.5,1,2"] {
         assert!(help.contains(&format!("default: {default}")), "{default}: {help}");
         assert!(manual.contains(&format!("default is {default}")), "{default}: {manual}");

@@ -12,7 +12,7 @@ pub enum Need {
     Root,
     /// The stock agent and the stock sender.
     Stock,
-    /// Network namespaces that this process may make, and `ip`.
+    /// Network namespaces that this process may make, `ip` and `tc`.
     Netns,
     /// `pacemaker-fenced`, `stonith_admin` and `cibadmin`.
     Pacemaker,
@@ -62,6 +62,8 @@ pub enum Need {
     Systemd,
     /// `script` and `stty`, to look at what a program writes to a terminal.
     Terminal,
+    /// `dnsmasq`, as a DHCP server and as a router.
+    Dnsmasq,
     /// `mkfs.ext4`, `mount` with loop devices, and `fsfreeze`.
     Disk,
 }
@@ -93,6 +95,7 @@ impl Need {
             Need::PkgConfig => "pkg-config",
             Need::Systemd => "systemd",
             Need::Terminal => "terminal",
+            Need::Dnsmasq => "dnsmasq",
             Need::Disk => "disk",
             Need::Python => "python",
             Need::Tshark => "tshark",
@@ -127,6 +130,7 @@ impl Need {
             Need::PkgConfig => "install pkg-config",
             Need::Systemd => "install systemd",
             Need::Terminal => "install bsdutils (util-linux) and coreutils",
+            Need::Dnsmasq => "install dnsmasq-base",
             Need::Disk => "install e2fsprogs and util-linux, where loop devices are allowed",
             Need::Python => "install python3",
             Need::Tshark => "install tshark",
@@ -141,7 +145,7 @@ impl Need {
         match self {
             Need::Root => rustix::process::geteuid().is_root(),
             Need::Stock => find_stock_agent().is_some() && find_stock_sender().is_some(),
-            Need::Netns => all(&["ip", "unshare"]) && crate::netns::possible(),
+            Need::Netns => all(&["ip", "tc", "unshare"]) && crate::netns::possible(),
             Need::Pacemaker => all(&["pacemaker-fenced", "stonith_admin", "cibadmin", "unshare"]),
             Need::Corosync => all(&["corosync"]),
             Need::Pcs => all(&["pcs"]),
@@ -161,6 +165,7 @@ impl Need {
             Need::PkgConfig => all(&["pkg-config"]),
             Need::Systemd => all(&["systemd-analyze"]),
             Need::Terminal => all(&["script", "stty"]),
+            Need::Dnsmasq => all(&["dnsmasq"]),
             Need::Disk => {
                 all(&["mkfs.ext4", "mount", "fsfreeze"])
                     && std::path::Path::new("/dev/loop-control").exists()

@@ -22,12 +22,10 @@ impl<T: Transport> Sender<'_, '_, T> {
         // One byte more, so that what is longer than a challenge is none.
         let mut buffer = [MaybeUninit::uninit(); CHALLENGE_LEN + 1];
         let mut source = Source::NONE;
-        for at in 0..self.transport.ways_in().len() {
+        for place in 0..self.transport.places() {
             for _ in 0..TOGETHER {
-                let Some(way) = self.transport.ways_in().get(at).filter(|way| way.is_open()) else {
-                    break;
-                };
-                let Ok(datagram) = way.receive_from(&mut buffer, &mut source) else {
+                let datagram = self.transport.receive(place, &mut buffer, &mut source);
+                let Some(datagram) = datagram else {
                     break;
                 };
                 let signer = &mut self.identity.signer;
@@ -35,7 +33,7 @@ impl<T: Transport> Sender<'_, '_, T> {
                     && self.answers.may(self.now, nonce)
                 {
                     let message = signer.sign(&self.moment, self.promise, nonce);
-                    let _ = way.send_back(message, &source);
+                    self.transport.send_back(place, message, &source);
                     self.heard(&source);
                 }
             }

@@ -96,6 +96,12 @@ impl<T: Transport> Sender<'_, '_, T> {
         };
         let name = node.name;
         node.lookup = Some(Lookup::new(sys::random(), self.options.family));
+        #[cfg(feature = "link")]
+        crate::plan::each_address(self.plan, name, |address| {
+            if self.options.family.has(address.is_v6()) {
+                self.learn(place, &address);
+            }
+        });
         hosts::each(hosts, name, |address| {
             if self.options.family.has(address.is_v6()) {
                 self.learn(place, &address);

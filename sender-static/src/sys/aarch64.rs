@@ -66,3 +66,9 @@ pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     }
     result
 }
+
+/// The number of what only link mode does.
+#[cfg(feature = "link")]
+pub(super) mod link {
+    pub(crate) const BIND: usize = 200;
+}

@@ -114,6 +114,41 @@ pub(super) fn pages(bytes: usize) -> Option<*mut u8> {
     answer(result).ok().map(|address| address as *mut u8)
 }
 
+/// Copies `from` to the beginning of `bytes`, as much as there is room for.
+#[cfg(feature = "link")]
+pub fn written<'b>(bytes: &'b mut [MaybeUninit<u8>], from: &[u8]) -> &'b [u8] {
+    let length = bytes.len().min(from.len());
+    let (bytes, _) = bytes.split_at_mut(length);
+    for (to, from) in bytes.iter_mut().zip(from) {
+        to.write(*from);
+    }
+    // SAFETY: the loop has written as many bytes as there are.
+    unsafe { slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
+}
+
+/// Puts up to `most` values into pages of their own, where they stay for as long as the process lives.
+/// None at all when the kernel has none to give.
+#[cfg(feature = "link")]
+pub fn lasting<'t, T: 't>(values: impl Iterator<Item = T>, most: usize) -> &'t mut [T] {
+    const { assert!(align_of::<T>() <= 4096) };
+    let mut count = 0usize;
+    let mut start = NonNull::<T>::dangling();
+    for value in values.take(most) {
+        if count == 0 {
+            let Some(place) = pages(most.saturating_mul(size_of::<T>())).and_then(NonNull::new)
+            else {
+                break;
+            };
+            start = place.cast();
+        }
+        // SAFETY: new pages with room for `most` of them, aligned as pages are, and nobody else's.
+        unsafe { start.add(count).write(value) };
+        count = count.wrapping_add(1);
+    }
+    // SAFETY: the loop has written that many values; they are never given back.
+    unsafe { slice::from_raw_parts_mut(start.as_ptr(), count) }
+}
+
 /// A list that starts in the caller's storage and moves to pages of the kernel's when it outgrows
 /// it, so that the first entries cost no system call and the number of nodes has no limit.
 #[derive(Debug)]

@@ -29,6 +29,10 @@ pub use file::{File, Room};
 pub use list::{List, room};
 use machine::{call, number};
 pub use memory::{Argument, Arguments, Table};
+#[cfg(feature = "link")]
+pub use memory::{lasting, written};
+#[cfg(feature = "link")]
+pub use socket::packet::Instruction;
 pub use socket::{Socket, Source};
 
 /// An error number of the kernel (errno(3)).
@@ -49,6 +53,27 @@ impl Errno {
         self.0.get()
     }
 
+    /// Nobody has said yet which card the address is at. One of ours, beyond those of the kernel.
+    #[cfg(feature = "link")]
+    pub const SOUGHT: Self = Self::new(207);
+    /// There is no such interface.
+    #[cfg(feature = "link")]
+    pub const ENODEV: Self = Self::new(19);
+    /// The message is too long.
+    #[cfg(feature = "link")]
+    pub const EMSGSIZE: Self = Self::new(90);
+    /// There is no address to send from.
+    #[cfg(feature = "link")]
+    pub const EADDRNOTAVAIL: Self = Self::new(99);
+    /// Nothing is at the other end.
+    #[cfg(feature = "link")]
+    pub const ENETDOWN: Self = Self::new(100);
+    /// There is no room for it in the card's ring.
+    #[cfg(feature = "link")]
+    pub const ENOBUFS: Self = Self::new(105);
+    /// Nothing leads there.
+    #[cfg(feature = "link")]
+    pub const ENETUNREACH: Self = Self::new(101);
     /// There is no such file.
     pub const ENOENT: Self = Self::new(2);
     /// A signal came in between.
@@ -131,18 +156,33 @@ struct Waiting {
 /// How many sockets to other senders of this machine there are.
 const BESIDE: usize = if cfg!(feature = "early") { 1 } else { 0 };
 
+/// How many sockets of links there are.
+#[cfg(feature = "link")]
+const WIRES: usize = 1 + crate::link::LINKS;
+#[cfg(not(feature = "link"))]
+const WIRES: usize = 0;
+
 /// Waits until something can be received from one of the sockets, or until `limit` has passed. `more`
-/// are two of them, or none; `beside` is another one, or none.
-pub fn wait(some: &[Socket; SERVERS], more: &[Socket], beside: &Socket, Millis(limit): Millis) {
+/// are two of them, or none; `beside` is another one, or none; `wires` are as many as links need.
+#[cfg_attr(not(feature = "link"), expect(unused_variables, reason = "there are no links"))]
+pub fn wait(
+    some: &[Socket; SERVERS],
+    more: &[Socket],
+    beside: &Socket,
+    wires: &[Socket],
+    Millis(limit): Millis,
+) {
     const POLLIN: i16 = 1;
     // One of a negative number is passed over.
     let none = Waiting { descriptor: -1, events: POLLIN, happened: 0 };
-    let mut waiting = [none; SERVERS + 2 + BESIDE];
+    let mut waiting = [none; SERVERS + 2 + BESIDE + WIRES];
     for (at, place) in waiting.iter_mut().enumerate() {
         let mut socket = more.get(at).or_else(|| some.get(at.wrapping_sub(2)));
         if cfg!(feature = "early") && at == SERVERS + 2 {
             socket = Some(beside);
         }
+        #[cfg(feature = "link")]
+        let socket = socket.or_else(|| wires.get(at.wrapping_sub(SERVERS + 2 + BESIDE)));
         if let Some(descriptor) = socket.and_then(Socket::descriptor) {
             place.descriptor = descriptor;
         }

@@ -1,5 +1,10 @@
 //! UDP sockets.
 
+#[cfg(feature = "link")]
+mod netlink;
+#[cfg(feature = "link")]
+pub(super) mod packet;
+
 use core::mem::MaybeUninit;
 use core::slice;
 
@@ -71,6 +76,24 @@ pub struct Source {
 impl Source {
     /// Nowhere yet.
     pub const NONE: Self = Self { address: SocketAddress::NONE, length: 0 };
+
+    /// That address and port, behind the link of that number.
+    #[cfg(feature = "link")]
+    pub fn behind(address: &Address, port: u16, link: u32) -> Self {
+        Self { address: SocketAddress::new(address, port, link), length: 0 }
+    }
+
+    /// The port.
+    #[cfg(feature = "link")]
+    pub fn port(&self) -> u16 {
+        u16::from_be_bytes(self.address.port)
+    }
+
+    /// The number that [`Self::behind`] was given.
+    #[cfg(feature = "link")]
+    pub fn link(&self) -> u32 {
+        self.address.scope
+    }
 
     /// The address, without an interface.
     pub fn address(&self) -> Address {

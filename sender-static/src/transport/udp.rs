@@ -1,9 +1,11 @@
 //! UDP through the kernel's own sockets: one for each address family, made when first needed.
 
+use core::mem::MaybeUninit;
+
 use super::Transport;
 use crate::address::Address;
 use crate::args::Options;
-use crate::sys::{Errno, Socket};
+use crate::sys::{Errno, Socket, Source};
 
 /// The sockets that the messages leave through.
 #[derive(Debug)]
@@ -58,5 +60,28 @@ impl Transport for Udp<'_> {
 
     fn ways_in(&self) -> &[Socket] {
         &self.sockets
+    }
+
+    #[inline(always)]
+    fn places(&self) -> usize {
+        self.sockets.len()
+    }
+
+    #[inline(always)]
+    fn receive<'b>(
+        &mut self,
+        place: usize,
+        buffer: &'b mut [MaybeUninit<u8>],
+        source: &mut Source,
+    ) -> Option<&'b [u8]> {
+        let way = self.sockets.get(place).filter(|way| way.is_open())?;
+        way.receive_from(buffer, source).ok()
+    }
+
+    #[inline(always)]
+    fn send_back(&mut self, place: usize, message: &[u8], to: &Source) {
+        if let Some(way) = self.sockets.get(place) {
+            let _ = way.send_back(message, to);
+        }
     }
 }

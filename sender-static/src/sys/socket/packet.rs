@@ -1,0 +1,81 @@
+//! Packet sockets, packet(7): whole frames of one interface.
+
+use super::super::machine::link;
+use super::{Errno, SOL_SOCKET, Socket, answer, call, call3, number};
+
+/// One instruction of a socket filter: code, jumps, operand (`struct sock_filter`).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction(pub u16, pub u8, pub u8, pub u32);
+
+impl Socket {
+    /// Becomes one that sends frames through the interface of that number, and gets those that
+    /// `filter` lets pass.
+    ///
+    /// # Errors
+    /// The kernel's: `ENODEV` when there is no such interface any more, `EAFNOSUPPORT` without packet
+    /// sockets in the kernel, `EPERM` without the privilege.
+    pub fn open_packet(&mut self, interface: u32, filter: &[Instruction]) -> Result<(), Errno> {
+        const AF_PACKET: usize = 17;
+        const SOCK_RAW_CLOEXEC: usize = 3 | 0o200_0000;
+        self.close();
+        // Of no protocol yet: nothing comes in before the filter is there.
+        self.open_as(AF_PACKET, SOCK_RAW_CLOEXEC)?;
+        let result = self.set_up(interface, filter);
+        if result.is_err() {
+            self.close();
+        }
+        result
+    }
+
+    fn set_up(&self, interface: u32, filter: &[Instruction]) -> Result<(), Errno> {
+        const SO_ATTACH_FILTER: usize = 26;
+        const SOL_PACKET: usize = 263;
+        const PACKET_ADD_MEMBERSHIP: usize = 1;
+        const PACKET_MR_ALLMULTI: u16 = 2;
+        const ETH_P_ALL: u16 = 3;
+        /// `struct sock_fprog`
+        #[repr(C)]
+        struct Program {
+            length: u16,
+            first: *const Instruction,
+        }
+        let program = Program { length: filter.len() as u16, first: filter.as_ptr() };
+        // SAFETY: the kernel reads the program, as many instructions as it says.
+        unsafe { self.set_from(SOL_SOCKET, SO_ATTACH_FILTER, &raw const program)? };
+        /// `struct sockaddr_ll`
+        #[repr(C)]
+        struct Place {
+            family: u16,
+            protocol: [u8; 2],
+            interface: u32,
+            rest: [u32; 3],
+        }
+        let protocol = ETH_P_ALL.to_be_bytes();
+        let place = Place { family: 17, protocol, interface, rest: [0; 3] };
+        let (start, length) = ((&raw const place) as usize, size_of::<Place>());
+        // SAFETY: the kernel reads the address, alive until the call is over.
+        answer(unsafe { call3(link::BIND, self.number(), start, length) })?;
+        /// `struct packet_mreq`
+        #[repr(C)]
+        struct Membership {
+            interface: u32,
+            kind: u16,
+            length: u16,
+            address: [u8; 8],
+        }
+        let membership =
+            Membership { interface, kind: PACKET_MR_ALLMULTI, length: 0, address: [0; 8] };
+        // Questions for the MAC address of an IPv6 address come as multicast.
+        // SAFETY: the kernel reads the membership.
+        unsafe { self.set_from(SOL_PACKET, PACKET_ADD_MEMBERSHIP, &raw const membership) }
+    }
+
+    /// # Safety
+    /// `value` must be valid, and what the option asks for.
+    unsafe fn set_from<T>(&self, level: usize, name: usize, value: *const T) -> Result<(), Errno> {
+        let arguments = [self.number(), level, name, value as usize, size_of::<T>(), 0];
+        // SAFETY: the caller vouches for the value, which the kernel reads.
+        answer(unsafe { call(number::SETSOCKOPT, arguments) }).map(drop)
+    }
+}
