@@ -1,6 +1,7 @@
 //! The sender as process 1: the init that comes after it finds everything as if nothing had been there,
 //! whatever fails before. Each test is process 1 of a namespace, in a root folder made for it.
 
+use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::{Need, Netns, Output, Proc, Run, datagram, programs, requires};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -379,4 +380,39 @@ fn names_mean_what_they_mean_to_the_init() {
     first.write_stdin(b"go on\n").expect("it reads");
     first.wait_stdout_line("moved", LIMIT);
     assert_heard(&socket);
+}
+
+/// Signed messages say that the node is about to reboot when process 1 has become systemd's last program.
+#[test]
+fn the_end_is_seen_coming() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let root = Root::new();
+    let key = NodeKey::of(7);
+    let path = root.write("key", &key.line("n1"));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("our own file");
+    // In a crash kernel it would be /proc/vmcore.
+    root.write("vmcore", "memory");
+    root.plan("send -k /key -C /vmcore -i600 127.0.0.1");
+    fs::copy("/usr/bin/sleep", root.path().join("systemd-shutdown")).expect("a copy");
+    root.program("init", "#!/bin/sh\nread -r line\nexec /systemd-shutdown 60\n");
+    let socket = hears(&net);
+    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
+    let phase = || {
+        let mut buffer = [0; 600];
+        let length = socket.recv(&mut buffer).expect("a message");
+        let message = Signed::read(&buffer[..length]);
+        assert!(message.is_by(&key));
+        message.number(field::PHASE)
+    };
+    let mut first = root.start(&net, &[], "/sender").spawn();
+    for _ in 0..5 {
+        assert_eq!(phase(), 1, "booted");
+    }
+    first.write_stdin(b"go on\n").expect("it reads");
+    for _ in 0..5 {
+        assert_eq!(phase(), 5, "leaving, with a burst of its own");
+    }
 }
