@@ -416,3 +416,32 @@ fn the_end_is_seen_coming() {
         assert_eq!(phase(), 5, "leaving, with a burst of its own");
     }
 }
+
+/// What the kernel cannot decompress is left to the initrd's insmod, unless that hangs.
+#[test]
+fn compressed_modules() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let root = Root::new();
+    fs::remove_file(root.path().join("sbin")).expect("a link");
+    fs::create_dir(root.path().join("sbin")).expect("our own folder");
+    root.program("sbin/insmod", "#!/bin/sh\necho \"$#: $*\" >>/loaded\n[ \"$1\" != /c.ko.zst ]\n");
+    for module in ["a.ko.xz", "b.ko.gz", "c.ko.zst", "d.ko"] {
+        root.write(module, "no module");
+    }
+    root.plan(
+        "module /a.ko.xz\nmodule /b.ko.gz one=1 two=2\nmodule /c.ko.zst\nmodule /d.ko\n\
+         module /missing.ko.xz\nsend 127.0.0.1",
+    );
+    let socket = hears(&net);
+    let first = root.start(&net, &[], "/sender").spawn();
+    assert_heard(&socket);
+    let loaded = fs::read_to_string(root.path().join("loaded")).expect("insmod was run");
+    assert_eq!(loaded, "1: /a.ko.xz\n2: /b.ko.gz one=1 two=2\n1: /c.ko.zst\n");
+    let told = root.told();
+    let lines: Vec<_> = told.lines().map(|line| line.split(": ").nth(1)).collect();
+    assert_eq!(lines, [Some("/c.ko.zst"), Some("/d.ko"), Some("/missing.ko.xz")], "{told}");
+    assert!(first.is_running());
+}

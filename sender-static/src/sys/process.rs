@@ -6,7 +6,11 @@ use core::mem::MaybeUninit;
 
 use super::file::AT_FDCWD;
 use super::machine::early;
-use super::{Arguments, Errno, File, answer, call, call3, number};
+use super::{Arguments, Errno, File, answer, call, call3, exit, now, number};
+use crate::schedule::Millis;
+
+/// For wait4(2): also children that nobody tells of.
+const WALL: usize = 0x4000_0000;
 
 /// Whether this is process 1, which the kernel starts first and whose end is the machine's.
 pub fn is_first() -> bool {
@@ -22,9 +26,52 @@ pub fn is_first() -> bool {
 /// # Errors
 /// The kernel's.
 pub fn fork() -> Result<bool, Errno> {
+    clone().map(|child| child == 0)
+}
+
+/// As [`fork`]; gives the child's number, 0 in the child.
+fn clone() -> Result<usize, Errno> {
     // SAFETY: neither memory nor anything else is shared; the child goes on with its own copy of this
     // stack. All arguments are 0 in whatever order the machine wants them.
-    answer(unsafe { call(early::CLONE, [0; 6]) }).map(|child| child == 0)
+    answer(unsafe { call(early::CLONE, [0; 6]) })
+}
+
+/// Runs the program at `path` with these two arguments and no environment, and waits for its end, at most
+/// `limit`. Says whether it ended well.
+pub fn run(path: &CStr, [first, second]: [&CStr; 2], limit: Millis) -> bool {
+    const WNOHANG: usize = 1;
+    let second = if second.is_empty() { 0 } else { second.as_ptr() as usize };
+    let path = path.as_ptr() as usize;
+    let none = 0usize;
+    let list = [path, first.as_ptr() as usize, second, none];
+    let Ok(child) = clone() else {
+        return false;
+    };
+    if child == 0 {
+        // SAFETY: a zero-terminated string, and two lists of such that end with a null pointer.
+        unsafe { call3(early::EXECVE, path, list.as_ptr() as usize, (&raw const none) as usize) };
+        exit(127);
+    }
+    let end = now().plus(limit);
+    let mut status = u32::MAX;
+    while now() < end {
+        let status_at = (&raw mut status) as usize;
+        // SAFETY: our own child; the kernel writes one number.
+        let ended =
+            answer(unsafe { call(early::WAIT4, [child, status_at, WNOHANG | WALL, 0, 0, 0]) });
+        if ended != Ok(0) {
+            return ended.is_ok() && status == 0;
+        }
+        pause(Millis(5));
+    }
+    false
+}
+
+/// Waits so long.
+fn pause(Millis(span): Millis) {
+    let time = [span / 1000, (span % 1000).wrapping_mul(1_000_000)];
+    // SAFETY: nothing is waited for but the time, a `timespec` that the kernel reads.
+    unsafe { call3(number::PPOLL, 0, 0, (&raw const time) as usize) };
 }
 
 /// Becomes the program at `path`, with the arguments and the environment that this one was started
@@ -174,7 +221,6 @@ pub fn which_file(path: &CStr) -> Option<[u32; 4]> {
 
 /// Waits until every child has ended, also those that nobody tells of.
 pub fn outlive_children() {
-    const WALL: usize = 0x4000_0000;
     loop {
         // SAFETY: any child, nothing to be told about it, nowhere to write.
         let ended = answer(unsafe { call(early::WAIT4, [usize::MAX, 0, WALL, 0, 0, 0]) });
