@@ -201,10 +201,11 @@ fn who_reads_is_seen_and_how_far() {
     let start = Instant::now();
     loop {
         let message = node.hear_phase(DUMPING);
+        // At first it might still be somebody who jumps: then only what it has written is known.
         if let Some([done, total]) = progress(&message)
-            && done >= SIZE / 2
+            && total > 0
         {
-            assert!(done < SIZE && total == SIZE, "{done} of {total}");
+            assert!((SIZE / 2..SIZE).contains(&done) && total == SIZE, "{done} of {total}");
             break;
         }
         assert!(start.elapsed() < LIMIT, "{message:?}");
