@@ -161,10 +161,23 @@ fn prepare(arguments: &Arguments, plan: &[u8], path: &[u8]) -> Next {
     File::open_to_write(c"/proc/self/oom_score_adj").write(b"-1000");
     // Root of process 1 as seen from here, also once the initrd was left and its folders are gone.
     process::enter(c"/proc");
+    // The same image may start a kernel that has not crashed: by mistake, or as a firmware-assisted dump does.
+    if is_the_machine() && process::which_file(c"/proc/vmcore").is_none() {
+        tell(b"/proc/vmcore", b"not there: this is no crash kernel, and nobody is told");
+        return Next::End;
+    }
     let path = if path.is_empty() { plan::PATH.to_bytes() } else { path };
     plan::check(plan, path);
     modules::load(plan);
     words(arguments, plan, path).map_or(Next::End, Next::Speak)
+}
+
+/// Whether this is the machine itself, and no container: its namespace of processes is the first one, which has
+/// this number with every kernel.
+fn is_the_machine() -> bool {
+    const FIRST: u32 = 0xEFFF_FFFC;
+    let found = process::which_file(c"/proc/self/ns/pid");
+    found.is_none_or(|[a, b, ..]| a | b == FIRST)
 }
 
 /// The plan's words for the sender, or as many of them as there is memory for.

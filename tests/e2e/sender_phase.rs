@@ -6,6 +6,7 @@ use fence_kdump_tests::{Need, Netns, Proc, Run, programs, requires};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::UdpSocket;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -49,14 +50,19 @@ impl Node {
         run.args(args).inside(&self.net).spawn()
     }
 
-    /// As [`Self::sender`], started by a plan.
-    fn early(&self, nodes: &str) {
+    /// As [`Self::sender`], started by a plan, beside a first process that is not the machine's: there a
+    /// sender asks whether the kernel has crashed.
+    fn early(&self, nodes: &str) -> Proc {
         let plan =
             format!("fence_kdump_plan 1\nsend -i1 -k {} {nodes}\n", self.path("key").display());
         std::fs::write(self.path("plan"), plan).expect("our own file");
         let plan = format!("--early={}", self.path("plan").display());
-        let run = Run::new(programs::ours("fence_kdump_send")).arg(plan).inside(&self.net);
-        let _ = run.run(LIMIT).expect_success();
+        let run = Run::new("unshare").args(["--pid", "--fork", "--kill-child", "sh", "-c"]);
+        let run = run.arg("\"$@\"; echo \"started: $?\"; read -r line").arg("sh");
+        let run = run.arg(programs::ours("fence_kdump_send")).arg(plan).inside(&self.net);
+        let first = run.open_stdin().spawn();
+        first.wait_stdout_line("started: 0", LIMIT);
+        first
     }
 
     /// The early sender's process: it is nobody's child, and ends with the test.
@@ -267,7 +273,7 @@ fn one_of_two_speaks() {
     let node = Node::new();
     let other = node.net.udp("127.0.0.2:7410");
     other.set_read_timeout(Some(LIMIT)).expect("our own socket");
-    node.early("127.0.0.1");
+    let _first = node.early("127.0.0.1");
     let early = node.early_process();
     let crash = node.hear().bytes(field::CRASH_ID).to_vec();
     let later = node.sender(&["127.0.0.1", "127.0.0.2"]);
@@ -301,7 +307,7 @@ fn silence_is_not_kept_for_one_who_fails() {
         return;
     }
     let node = Node::new();
-    node.early("127.0.0.1 192.0.2.1");
+    let _first = node.early("127.0.0.1 192.0.2.1");
     let _early = node.early_process();
     let crash = node.hear().bytes(field::CRASH_ID).to_vec();
     let _later = node.sender(&["127.0.0.1"]);
@@ -318,7 +324,7 @@ fn silence_is_not_kept_for_one_who_hangs() {
         return;
     }
     let node = Node::new();
-    node.early("127.0.0.1");
+    let _first = node.early("127.0.0.1");
     let early = node.early_process();
     let crash = node.hear().bytes(field::CRASH_ID).to_vec();
     let process = rustix::process::Pid::from_raw(early.0).expect("a process");
@@ -328,6 +334,28 @@ fn silence_is_not_kept_for_one_who_hangs() {
     while node.hear().bytes(field::CRASH_ID) == crash {}
     signal(rustix::process::Signal::CONT);
     later.wait_stderr_line("the early sender: speaks", LIMIT);
+}
+
+/// The image of a crash kernel may be started by a kernel that has not crashed: nothing may be said then.
+#[test]
+fn nothing_is_said_by_a_kernel_that_has_not_crashed() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    // A container is not the machine; what its kernel has done is not to be seen there.
+    let ours = std::fs::metadata("/proc/self/ns/pid").expect("this kernel has them").ino();
+    let is_machine = ours == 0xEFFF_FFFC && !Path::new("/proc/vmcore").exists();
+    let node = Node::new();
+    std::fs::write(node.path("plan"), "fence_kdump_plan 1\nsend plain:127.0.0.1\n").expect("ours");
+    let plan = format!("--early={}", node.path("plan").display());
+    let run = Run::new(programs::ours("fence_kdump_send")).arg(plan).inside(&node.net);
+    let _ = run.run(LIMIT).expect_success();
+    node.socket.set_read_timeout(Some(Duration::from_secs(2))).expect("our own socket");
+    let said = node.socket.recv(&mut [0; 9]).is_ok();
+    if said {
+        let _ends = node.early_process();
+    }
+    assert_eq!(said, !is_machine);
 }
 
 /// Two that are not early have nothing to do with each other.
