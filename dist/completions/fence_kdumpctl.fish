@@ -32,6 +32,7 @@ complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "histo
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "wait" -d 'Wait until fence_kdumpd says that a node is in its crash kernel'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "nodes" -d 'Show the nodes that are configured: what their messages have to prove, keys and addresses'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "key" -d 'Make, derive, list and rotate keys'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "plan" -d 'Plan how this host\'s crash kernel reaches the nodes'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "decode" -d 'Say what datagrams mean'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand status" -s p -l ipport -d 'The UDP port' -r
@@ -84,16 +85,34 @@ complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and _
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show which keys a file has: their ids, never the keys'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Put a new cluster key before the present one, or remove the previous one'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand key; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s o -l output -d 'Where to write it, with mode 0600 [default: standard output]' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -l kernel -d 'The version of the crash kernel [default: the one that runs]' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -l init -d 'What the sender starts when the kernel started it as its first process' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -l mode -d 'Who has the network in the crash kernel' -r -f -a "link\t'The sender alone: the kernel is told no address, so that nothing is in the way of these scripts'
+kernel\t'The kernel: the sender tells it the address'"
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s p -l ipport -d 'The UDP port' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s f -l family -d 'auto, ipv4 or ipv6: which addresses are told' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s c -l count -d 'How many messages' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s i -l interval -d 'Seconds between two messages' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s b -l burst -d 'When the first messages go out' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s t -l ttl -d 'TTL or hop limit' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s d -l device -d 'Send everything through this interface' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s k -l key-file -d 'The node\'s own key, which has to be at the same place in the image' -r -F
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s n -l node-name -d 'Whose key of the file' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s m -l message -d 'plain, signed or both' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s v -l verbose -d 'Say on the console what happens; 2: also errors that repeat themselves' -r
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand decode" -s k -l key-file -d 'Verify authentication codes with the keys of this file' -r -F
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand decode" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "status" -d 'Show who reads the UDP port on this host, and how the nodes are'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "watch" -d 'Show how the nodes are, all the time'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "history" -d 'Show the dumps of the past, the latest first'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "wait" -d 'Wait until fence_kdumpd says that a node is in its crash kernel'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "nodes" -d 'Show the nodes that are configured: what their messages have to prove, keys and addresses'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "key" -d 'Make, derive, list and rotate keys'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "decode" -d 'Say what datagrams mean'
-complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key decode help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "status" -d 'Show who reads the UDP port on this host, and how the nodes are'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "watch" -d 'Show how the nodes are, all the time'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "history" -d 'Show the dumps of the past, the latest first'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "wait" -d 'Wait until fence_kdumpd says that a node is in its crash kernel'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "nodes" -d 'Show the nodes that are configured: what their messages have to prove, keys and addresses'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "key" -d 'Make, derive, list and rotate keys'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "plan" -d 'Plan how this host\'s crash kernel reaches the nodes'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "decode" -d 'Say what datagrams mean'
+complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and not __fish_seen_subcommand_from status watch history wait nodes key plan decode help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "new" -d 'Make the cluster key'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "derive" -d 'Make a node\'s own key from the cluster key'
 complete -c fence_kdumpctl -n "__fish_fence_kdumpctl_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "list" -d 'Show which keys a file has: their ids, never the keys'

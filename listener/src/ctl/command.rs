@@ -126,6 +126,18 @@ pub enum Action {
     /// Make, derive, list and rotate keys
     #[command(subcommand)]
     Key(Key),
+    /// Plan how this host's crash kernel reaches the nodes
+    ///
+    /// For the image of the crash kernel, by the scripts that build it. What the running system knows of
+    /// the way to each NODE is written down as fence_kdump.plan(5) has it: all its addresses, this host's own
+    /// address, gateways, the network cards under VLANs, bonds, bridges and teams, and the modules of their
+    /// drivers in the order in which they are loaded. With it, fence_kdump_send needs no name server, no udev and no
+    /// network scripts. The options of fence_kdump_send stand in the plan as they are given here.
+    ///
+    /// What cannot be planned is told on standard error: InfiniBand, WLANs, tunnels. This host itself is left
+    /// out, so that the list of nodes can be the same on all of them.
+    #[command(infer_long_args = true)]
+    Plan(Box<Plan>),
     /// Say what datagrams mean
     ///
     /// Reads one datagram a line from standard input, in hexadecimal, and prints one JSON object a line:
@@ -150,6 +162,76 @@ pub struct Port {
     /// The UDP port
     #[arg(id = "port", short = 'p', long = "ipport", value_name = "PORT", default_value_t = fence_kdump_core::PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub number: u16,
+}
+
+/// What to plan.
+#[derive(Debug, Clone, Args)]
+pub struct Plan {
+    /// Whom the crash kernel tells: names, whose addresses are all told, or addresses
+    #[arg(required = true, value_name = "NODE")]
+    pub nodes: Vec<String>,
+    /// Where to write it, with mode 0600 [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// The version of the crash kernel [default: the one that runs]
+    #[arg(long, value_name = "VERSION")]
+    pub kernel: Option<String>,
+    /// What the sender starts when the kernel started it as its first process
+    #[arg(long, value_name = "PATH")]
+    pub init: Option<PathBuf>,
+    /// Who has the network in the crash kernel
+    #[arg(long, value_enum, default_value_t = Mode::Link)]
+    pub mode: Mode,
+    /// What stands on the sender's own command line.
+    #[command(flatten, next_help_heading = "Options of fence_kdump_send")]
+    pub sender: Sender,
+}
+
+/// Who has the network in the crash kernel until the distribution's scripts set it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// The sender alone: the kernel is told no address, so that nothing is in the way of these scripts
+    Link,
+    /// The kernel: the sender tells it the address
+    Kernel,
+}
+
+/// What stands on the sender's own command line, which checks it: see fence_kdump_send(8).
+#[derive(Debug, Clone, Default, Args)]
+pub struct Sender {
+    /// The UDP port
+    #[arg(short = 'p', long, value_name = "PORT")]
+    pub ipport: Option<String>,
+    /// auto, ipv4 or ipv6: which addresses are told
+    #[arg(short, long, value_name = "FAMILY")]
+    pub family: Option<String>,
+    /// How many messages
+    #[arg(short, long, value_name = "N")]
+    pub count: Option<String>,
+    /// Seconds between two messages
+    #[arg(short, long, value_name = "SECONDS")]
+    pub interval: Option<String>,
+    /// When the first messages go out
+    #[arg(short, long, value_name = "TIMES")]
+    pub burst: Option<String>,
+    /// TTL or hop limit
+    #[arg(short, long, value_name = "HOPS")]
+    pub ttl: Option<String>,
+    /// Send everything through this interface
+    #[arg(short, long, value_name = "IF")]
+    pub device: Option<String>,
+    /// The node's own key, which has to be at the same place in the image
+    #[arg(short, long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Whose key of the file
+    #[arg(short, long, value_name = "NAME")]
+    pub node_name: Option<String>,
+    /// plain, signed or both
+    #[arg(short, long, value_name = "FORM")]
+    pub message: Option<String>,
+    /// Say on the console what happens; 2: also errors that repeat themselves
+    #[arg(short, long, value_name = "LEVEL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub verbose: Option<String>,
 }
 
 /// What a node can be waited for to be.

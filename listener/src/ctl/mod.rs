@@ -15,6 +15,7 @@
 //! | [`list`] | which keys a file has |
 //! | [`rotate`] | one cluster key after the other |
 //! | [`decode`] | what a datagram says |
+//! | [`plan`] | how the crash kernel reaches the nodes |
 
 pub mod ask;
 pub mod command;
@@ -24,6 +25,7 @@ pub mod make;
 pub mod nodes;
 pub mod one;
 pub mod past;
+pub mod plan;
 pub mod rotate;
 pub mod screen;
 pub mod status;
@@ -142,6 +144,9 @@ pub enum Failure {
     /// The system has no random numbers.
     #[error("no random numbers from the system: {0}")]
     Random(#[from] getrandom::Error),
+    /// There is no plan.
+    #[error(transparent)]
+    Plan(#[from] plan::PlanError),
     /// Reading or writing fails.
     #[error("{0}: {1}")]
     Io(&'static str, io::Error),
@@ -221,6 +226,7 @@ pub fn run(options: Options) -> Result<Done, Failure> {
         Action::Key(Key::Rotate { key_file, finish: true, force }) => {
             rotate::finish(or_default(key_file.as_deref()), force)
         }
+        Action::Plan(plan) => plan::run(&plan),
         Action::Decode { key_file } => decode::run(key_file.as_deref()),
     };
     text.map(Done::from)
