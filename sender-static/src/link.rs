@@ -161,7 +161,7 @@ impl<'a> Links<'a> {
     fn hear(&mut self, now: Millis) -> bool {
         let [kernel, ..] = &self.sockets;
         let mut any = false;
-        let mut buffer = [MaybeUninit::uninit(); ANSWER];
+        let mut buffer = [MaybeUninit::uninit(); 64];
         // Those that do not fit are as good as those that do: everything is asked for.
         while kernel.is_open() && kernel.receive(&mut buffer).is_ok_and(|news| !news.is_empty()) {
             any = true;

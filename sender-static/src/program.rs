@@ -151,9 +151,17 @@ fn with_plan(arguments: &Arguments, path: &[u8], nodes: bool) -> Option<Argument
     if !plan::check(plan, path) || plan.is_empty() {
         report::node(path, b"not all of it is understood; what is, counts");
     }
+    // Each list costs two pages.
+    plan::send(plan).next()?;
     let mut own = List::new()?;
     for word in plan::send(plan) {
         own.push(word);
+    }
+    if !nodes {
+        for word in arguments.clone() {
+            own.push(word);
+        }
+        return Some(own.arguments(arguments));
     }
     let mut rest = own.arguments(arguments);
     let mut words = Words::new(rest.clone());
@@ -162,7 +170,7 @@ fn with_plan(arguments: &Arguments, path: &[u8], nodes: bool) -> Option<Argument
         // An option may have its value in a word of its own.
         while rest.clone().count() > words.left() {
             let text = rest.next()?;
-            if word.what != What::Node || !nodes {
+            if word.what != What::Node {
                 list.push(text);
             }
         }

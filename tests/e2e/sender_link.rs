@@ -13,7 +13,7 @@ mod several;
 mod signed;
 
 use fence_kdump_tests::datagram::{LITTLE, PORT};
-use fence_kdump_tests::{Need, Netns, Proc, Run, programs};
+use fence_kdump_tests::{Need, Netns, Proc, Run, programs, requires};
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -124,4 +124,38 @@ fn forget(socket: &UdpSocket) {
     socket.set_nonblocking(true).expect("our own socket");
     while socket.recv(&mut [0; 600]).is_ok() {}
     socket.set_nonblocking(false).expect("our own socket");
+}
+
+/// What it costs while it speaks over two links.
+#[test]
+fn memory() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let lab = Lab::new(&["10.7.0.2/24"]);
+    lab.cable("net1", "02:00:00:00:01:01", "eth1", "02:00:00:00:01:02");
+    let socket = lab.peer.udp("10.7.0.2:7410");
+    let plan = format!(
+        "link eth0 mac {MAC} address 10.7.0.1/24 dhcp4 slaac\n\
+         link eth1 mac 02:00:00:00:01:01 dhcp4 slaac vlan 7"
+    );
+    let sender = lab.sender(&plan, &["-i1", "10.7.0.2"]).spawn();
+    heard(&socket, Instant::now());
+    heard(&socket, Instant::now());
+    let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", sender.pid()));
+    let rollup = rollup.expect("it runs");
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).expect("a sum");
+    let kib: u32 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    println!("sender over links: {kib} KiB of 112 resident");
+    assert!(kib <= 112, "{kib} KiB");
+}
+
+#[test]
+fn the_man_page_is_sound() {
+    if !requires(&[Need::Mandoc]) {
+        return;
+    }
+    let page = programs::workspace().join("dist/man/fence_kdump.plan.5");
+    let lint = Run::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(&page).run(LIMIT);
+    assert!(lint.stdout.is_empty(), "{lint}");
 }

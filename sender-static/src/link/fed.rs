@@ -24,6 +24,13 @@ pub struct Cable {
     outward: RefCell<Deque<Frame, 16>>,
 }
 
+impl Cable {
+    /// The next frame that has gone out.
+    pub fn next_frame(&self) -> Option<Frame> {
+        self.outward.borrow_mut().pop_front()
+    }
+}
+
 impl Ether for Cable {
     fn take<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
         let frame = self.inward.borrow_mut().pop_front().ok_or(Errno::EAGAIN)?;
@@ -96,9 +103,6 @@ impl Fed {
         let _ =
             self.cable.inward.borrow_mut().push_back(Frame::from_slice(frame).unwrap_or_default());
         self.attend();
-        let mut buffer = [MaybeUninit::uninit(); 128];
-        let mut source = Source::NONE;
-        while self.stack.receive(&mut buffer, &mut source, 0).is_some() {}
     }
 
     /// Sends a message.
@@ -109,8 +113,34 @@ impl Fed {
         self.stack.send(&self.cable, message, to, fence_kdump_core::PORT, 0, self.now)
     }
 
+    /// The next datagram for the messages' port, copied to `buffer`.
+    pub fn next_datagram<'b>(&mut self, buffer: &'b mut [MaybeUninit<u8>]) -> Option<&'b [u8]> {
+        let mut source = Source::NONE;
+        self.stack.receive(buffer, &mut source, 0)
+    }
+
     /// The next frame that has gone out.
     pub fn next_frame(&mut self) -> Option<Frame> {
-        self.cable.outward.borrow_mut().pop_front()
+        self.cable.next_frame()
     }
+}
+
+/// Anything at all comes in, and time passes: `input` is cut into frames, each behind two bytes, its length
+/// and how many quarters of a second pass before it. Afterwards a message to all must still leave.
+/// The entry for fuzzing.
+///
+/// # Errors
+/// When it does not.
+pub fn any_frames(mut input: &[u8]) -> Result<(), Errno> {
+    let mut fed = Fed::new();
+    let mut buffer = [MaybeUninit::uninit(); 128];
+    while let [length, quarters, rest @ ..] = input {
+        let length = usize::from(*length).wrapping_mul(2).min(rest.len());
+        let (frame, rest) = rest.split_at_checked(length).unwrap_or_default();
+        input = rest;
+        fed.pass(Millis(u64::from(*quarters).wrapping_mul(250)));
+        fed.feed(frame);
+        while fed.next_datagram(&mut buffer).is_some() {}
+    }
+    fed.send(b"message!", &Address::from_v4([255; 4]))
 }

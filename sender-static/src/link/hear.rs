@@ -5,32 +5,30 @@ use heapless::Vec;
 use super::{ALL_NODES, Datagram, Stack, bits, is_host};
 use crate::address::Address;
 use crate::link::cards::Mac;
-use crate::link::frames::{self, Discovery};
+use crate::link::frames::{self, Discovery, Frame};
 use crate::link::watch::Claim;
 use crate::link::wire::parts;
 use crate::schedule::Millis;
 
 impl Stack {
-    /// Takes a frame.
-    pub(super) fn hear(&mut self, frame: &[u8], now: Millis) {
+    /// Takes a frame. Gives the answer to it.
+    pub(super) fn hear(&mut self, frame: &[u8], now: Millis) -> Option<Frame> {
         self.watch.received = self.watch.received.wrapping_add(1);
         if let Some(lease) = &mut self.lease
             && lease.hear(frame, now)
         {
-            return;
+            return None;
         }
         if let Some(routers) = &mut self.routers {
             routers.hear(frame);
         }
-        if let Some((_, from, protocol, body)) = parts(frame)
-            && from != self.mac
-        {
-            let _ = match protocol {
-                0x0806 => self.hear_arp(from, body, now),
-                0x0800 => self.hear_v4(body),
-                0x86dd => self.hear_v6(from, body, now),
-                _ => None,
-            };
+        let (_, from, protocol, body) = parts(frame)?;
+        match protocol {
+            _ if from == self.mac => None,
+            0x0806 => self.hear_arp(from, body, now),
+            0x0800 => self.hear_v4(body).and(None),
+            0x86dd => self.hear_v6(from, body, now),
+            _ => None,
         }
     }
 
@@ -48,7 +46,7 @@ impl Stack {
 
     /// RFC 826.
     #[inline(never)]
-    fn hear_arp(&mut self, from: Mac, body: &[u8], now: Millis) -> Option<()> {
+    fn hear_arp(&mut self, from: Mac, body: &[u8], now: Millis) -> Option<Frame> {
         let [head @ .., kind] = body.first_chunk::<8>()?;
         if *head != [0, 1, 8, 0, 6, 4, 0] {
             return None;
@@ -58,10 +56,8 @@ impl Stack {
         let target = Address::from_v4(*body.get(24..)?.first_chunk()?);
         let ours = self.has(&target);
         self.claim(&source, mac, ours, now);
-        if *kind == 1 && ours && !self.has(&source) {
-            self.answer = Some(frames::arp(2, &[from, self.mac], &target, &source));
-        }
-        Some(())
+        let asked = *kind == 1 && ours && !self.has(&source);
+        asked.then(|| frames::arp(2, &[from, self.mac], &target, &source))
     }
 
     /// RFC 791: a datagram in one piece.
@@ -83,14 +79,14 @@ impl Stack {
 
     /// RFC 8200, without headers between.
     #[inline(never)]
-    fn hear_v6(&mut self, from: Mac, packet: &[u8], now: Millis) -> Option<()> {
+    fn hear_v6(&mut self, from: Mac, packet: &[u8], now: Millis) -> Option<Frame> {
         let (header, rest) = packet.split_first_chunk::<40>()?;
         let source = Address::from_wire(header.get(8..24)?)?;
         let to = Address::from_wire(header.get(24..40)?)?;
         let length = u16::from_be_bytes(*header.get(4..)?.first_chunk()?);
         let body = rest.get(..length.into())?;
         match (header.get(6)?, header.get(7)?) {
-            (17, _) if self.has(&to) => self.hear_udp(&source, body),
+            (17, _) if self.has(&to) => self.hear_udp(&source, body).and(None),
             // Not from beyond a router.
             (58, 255) => {
                 let target = Address::from_wire(body.get(8..24)?)?;
@@ -116,8 +112,8 @@ impl Stack {
                                 (from, source)
                             };
                             let tell = Discovery::Tell(target, !nowhere);
-                            self.answer =
-                                Some(frames::discovery(tell, &[card, self.mac], &target, &to));
+                            let macs = [card, self.mac];
+                            return Some(frames::discovery(tell, &macs, &target, &to));
                         }
                     }
                     136 => {
@@ -126,7 +122,7 @@ impl Stack {
                     }
                     _ => {}
                 }
-                Some(())
+                None
             }
             _ => None,
         }

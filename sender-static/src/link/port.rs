@@ -65,10 +65,16 @@ pub struct Port<'a> {
 impl<'a> Port<'a> {
     /// The link as the plan has it.
     pub fn new(plan: plan::Link<'a>, local: u16, verbose: bool) -> Self {
+        let mut vlan = 0;
+        for part in plan.parts() {
+            if let Ok(Part::Vlan(number)) = part {
+                vlan = number;
+            }
+        }
         let mut port = Self {
             plan,
             members: Vec::new(),
-            vlan: 0,
+            vlan,
             local,
             verbose,
             kernel: None,
@@ -78,10 +84,9 @@ impl<'a> Port<'a> {
             asked: false,
             full: false,
             news: false,
-            stack: Stack::new(0, local),
+            stack: Stack::new(vlan, local),
         };
-        let mut simple = true;
-        let mut vlan = 0;
+        let mut simple = vlan == 0;
         for part in plan.parts() {
             match part {
                 Ok(Part::Mac(mac)) => {
@@ -90,15 +95,12 @@ impl<'a> Port<'a> {
                         port.tell(b"more than 8 cards", None);
                     }
                 }
-                Ok(Part::Vlan(number)) => (vlan, simple) = (number, false),
                 Ok(Part::Dhcp4) => simple = false,
                 Ok(Part::Mode(Mode::Kernel)) => port.kernel = Some(Kernel::new()),
                 Ok(Part::Mode(Mode::Link)) => port.kernel = None,
                 _ => {}
             }
         }
-        port.vlan = vlan;
-        port.stack = Stack::new(vlan, local);
         if !simple && port.kernel.take().is_some() {
             port.tell(b"mode kernel knows neither vlan nor dhcp4: mode link", None);
         }

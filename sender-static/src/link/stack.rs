@@ -33,7 +33,7 @@ use crate::sys::{self, Errno, Source};
 const TOGETHER: usize = 64;
 
 /// A challenge has less, and what is longer is none.
-const CHALLENGE: usize = 128;
+const CHALLENGE: usize = fence_kdump_core::wire::CHALLENGE_LEN;
 
 /// What is due at once is done when so much time has passed.
 const PAUSE: Millis = Millis(50);
@@ -61,8 +61,8 @@ pub struct Stack {
     mac: Mac,
     vlan: u16,
     port: u16,
-    own: Vec<Own, 10>,
-    routes: Vec<Route, 10>,
+    own: Vec<Own, 8>,
+    routes: Vec<Route, 6>,
     /// Who is where.
     pub watch: Watch,
     /// The DHCP client, where one is wanted.
@@ -71,8 +71,6 @@ pub struct Stack {
     /// What the DHCP client had got when the addresses were last set.
     given: Option<Given>,
     incoming: Vec<Datagram, 4>,
-    /// What a frame that has come is to be answered with.
-    answer: Option<frames::Frame>,
 }
 
 /// The bits of an address, from the first one on.
@@ -116,7 +114,6 @@ impl Stack {
             routers: None,
             given: None,
             incoming: Vec::new(),
-            answer: None,
         }
     }
 
@@ -324,8 +321,7 @@ impl Stack {
             let Some((taken, _)) = wire.receive(Instant::ZERO) else {
                 break;
             };
-            taken.consume(|frame| self.hear(frame, now));
-            if let Some(answer) = self.answer.take() {
+            if let Some(answer) = taken.consume(|frame| self.hear(frame, now)) {
                 wire.put(&answer);
             }
         }

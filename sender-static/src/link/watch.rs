@@ -9,7 +9,7 @@ use crate::schedule::Millis;
 use crate::sys::Errno;
 
 /// How many neighbours are remembered. Those that are asked for again and again find their places.
-const NEIGHBOURS: usize = 24;
+const NEIGHBOURS: usize = 16;
 
 /// After so long, a neighbour is asked again whether it is still there; what was known is used meanwhile.
 const FRESH: Millis = Millis::seconds(30);
@@ -147,7 +147,7 @@ mod tests {
         }
         for last in 0..100u8 {
             let known = watch.find(&Address::from_v4([10, 0, 0, last])).is_some();
-            assert_eq!(known, last >= 76, "{last}");
+            assert_eq!(known, last >= 84, "{last}");
         }
     }
 }
