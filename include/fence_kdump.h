@@ -518,7 +518,9 @@ const char *fence_kdump_error_text(int code);
 // know it and accepts remembered messages that are not older than `max_age`, or `FENCE_KDUMP_MAX_AGE` if
 // that is less (PROTOCOL.md, section 12.1). All in nanoseconds of one monotonic clock.
 //
-// With a `max_age` of 0, only what arrived after `started` counts.
+// With a `max_age` of 0, only what arrived after `started` counts. It is never more than
+// `FENCE_KDUMP_MAX_AGE` before `now`, since who asks may have been held up while the node rebooted; what only
+// counts when it is live counts for 2 s, for which the caller takes what is later.
 uint64_t fence_kdump_not_before(uint64_t started,
                                 uint64_t now,
                                 uint64_t max_age);

@@ -3,12 +3,14 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::challenge::FRESH;
 use crate::message::{Message, Phase};
+use crate::policy::Policy;
 use crate::session::{Session, State};
 use crate::time::Instant;
 
-/// No message from before the question was asked is older than this and evidence all the same: the
-/// interval at which senders speak by default. The node may have rebooted since.
+/// No message is older than this and evidence of now, whenever the question was asked: the interval at which
+/// senders speak by default. The node may have rebooted since.
 pub const MAX_AGE: Duration = Duration::from_secs(10);
 
 /// How much longer than its interval a node may take to speak again.
@@ -45,12 +47,22 @@ pub struct Question {
 
 impl Question {
     /// Asked at `now` by somebody who was started at `started` to know it: what has arrived since is
-    /// evidence, and what was remembered then, as long as it is not older than `max_age`, or
-    /// [`MAX_AGE`] if that is less.
+    /// evidence as long as it is not older than [`MAX_AGE`], since who asks may have been held up in
+    /// between; and what was remembered then, as long as it is not older than `max_age` either.
     #[must_use]
     pub fn since(started: Instant, now: Instant, max_age: Duration) -> Self {
         let fresh = now.saturating_sub(max_age.min(MAX_AGE));
-        Self { not_before: started.min(fresh), now }
+        Self { not_before: started.min(fresh).max(now.saturating_sub(MAX_AGE)), now }
+    }
+
+    /// The same about a node of this policy: what was live is so for no longer than [`FRESH`].
+    #[must_use]
+    pub fn under(self, policy: Policy) -> Self {
+        let oldest = self.now.saturating_sub(match policy {
+            Policy::Plain | Policy::Signed => return self,
+            Policy::Live => FRESH,
+        });
+        Self { not_before: self.not_before.max(oldest), ..self }
     }
 }
 
@@ -182,8 +194,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever asks, and whatever is believed about ages: nothing that is older than both the
-        /// start and [`MAX_AGE`] ever counts, nor does anything count again once it did not.
+        /// Whoever asks, and whatever is believed about ages: nothing that is older than [`MAX_AGE`] ever
+        /// counts, nor does anything count again once it did not.
         #[test]
         fn nothing_old_ever_counts(
             heard in 0..100_000u64,
@@ -204,8 +216,8 @@ mod tests {
             };
             let (less, more) = (ages.0.min(ages.1), ages.0.max(ages.1));
             if is_known(now, more) {
-                prop_assert!(heard >= started || now - heard <= more.min(10_000));
-                prop_assert!(heard <= now && now - heard < 30_000);
+                prop_assert!(heard >= started || now - heard <= more);
+                prop_assert!(heard <= now && now - heard <= 10_000);
             }
             prop_assert!(is_known(now, more) || !is_known(now, less), "a shorter age allows more");
             let later_too = is_known(now, more) || !is_known(now + longer, more) || heard > now;
@@ -215,6 +227,21 @@ mod tests {
             let message = Message { extension: Some(extension), ..Message::v1(ByteOrder::Big) };
             prop_assert!(max_age(&message) <= MAX_AGE);
         }
+    }
+
+    /// Whoever asks may have been held up, by a disk, a name server or the host, while the node rebooted.
+    #[test]
+    fn what_came_since_the_start_does_not_count_for_ever() {
+        let since = |now| Question::since(s(5), s(now), MAX_AGE);
+        let is_known =
+            |question| matches!(Verdict::of(&heard_at(10), question), Verdict::InCrashKernel(_));
+        assert!(is_known(since(20)) && !is_known(since(21)));
+        for policy in [Policy::Plain, Policy::Signed] {
+            assert_eq!(since(20).under(policy), since(20));
+        }
+        assert!(
+            is_known(since(12).under(Policy::Live)) && !is_known(since(13).under(Policy::Live))
+        );
     }
 
     #[test]

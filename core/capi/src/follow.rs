@@ -215,14 +215,18 @@ pub(crate) unsafe fn deadline<S: AsRef<[Slot]> + AsMut<[Slot]>>(
 /// know it and accepts remembered messages that are not older than `max_age`, or `FENCE_KDUMP_MAX_AGE` if
 /// that is less (PROTOCOL.md, section 12.1). All in nanoseconds of one monotonic clock.
 ///
-/// With a `max_age` of 0, only what arrived after `started` counts.
+/// With a `max_age` of 0, only what arrived after `started` counts. It is never more than
+/// `FENCE_KDUMP_MAX_AGE` before `now`, since who asks may have been held up while the node rebooted; what only
+/// counts when it is live counts for 2 s, for which the caller takes what is later.
 #[unsafe(no_mangle)]
 pub extern "C" fn fence_kdump_not_before(started: u64, now: u64, max_age: u64) -> u64 {
-    if max_age == 0 {
-        return started;
-    }
-    let (started, now) = (Instant::from_nanos(started), Instant::from_nanos(now));
-    Question::since(started, now, Duration::from_nanos(max_age)).not_before.as_nanos()
+    let since = Question::since(
+        Instant::from_nanos(started),
+        Instant::from_nanos(now),
+        Duration::from_nanos(max_age),
+    );
+    let not_before = since.not_before.as_nanos();
+    if max_age == 0 { not_before.max(started) } else { not_before }
 }
 
 /// Writes to `max_age` how old a remembered message of `len` bytes may be, in nanoseconds: never more

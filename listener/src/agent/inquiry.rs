@@ -276,6 +276,7 @@ impl Inquiry {
         let latest = evidence.iter().filter(|(datagram, _)| Some(datagram.received_at) == latest);
         let max_age = latest.map(|(datagram, _)| may_be_old(datagram)).min();
         let question = Question::since(self.started, now, max_age.unwrap_or_default());
+        let question = question.under(self.policy);
         match (tracker.verdict(node, question), evidence.last()) {
             (Verdict::InCrashKernel(found), Some((latest, proof))) => Standing::InCrashKernel {
                 from: latest.from,
@@ -286,12 +287,11 @@ impl Inquiry {
         }
     }
 
-    /// How long before the start `datagram` came, when that is so long that it is no evidence at `now`.
+    /// Whether `datagram` came so long ago that it is no evidence at `now`.
     #[must_use]
-    pub fn too_old(&self, datagram: &Datagram, now: Instant) -> Option<Duration> {
-        let question = Question::since(self.started, now, may_be_old(datagram));
-        let is_too_old = datagram.received_at < question.not_before;
-        is_too_old.then(|| self.started.saturating_since(datagram.received_at))
+    pub fn is_too_old(&self, datagram: &Datagram, now: Instant) -> bool {
+        let question = Question::since(self.started, now, may_be_old(datagram)).under(self.policy);
+        datagram.received_at < question.not_before
     }
 
     /// The messages that count, by what is known now.

@@ -1,6 +1,7 @@
 //! `off`: waits until the node is known to be in its crash kernel.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use fence_kdump_core::{DecodeError, Disbelief, Instant, Policy, Proof};
 use tokio::sync::mpsc;
@@ -294,10 +295,15 @@ impl Wait<'_> {
                 (first.then_some(Weight::Warning), line)
             }
             Found::Right | Found::Counts(_) => {
-                if let Some(age) = self.inquiry.too_old(datagram, clock::now()) {
-                    let line = format!(
-                        "a message from {from} came {age:.1?} before this run began and is no evidence of now"
-                    );
+                let now = clock::now();
+                if self.inquiry.is_too_old(datagram, now) {
+                    let at = datagram.received_at;
+                    let when = match self.started.saturating_since(at) {
+                        Duration::ZERO => format!("{:.1?} ago", now.saturating_since(at)),
+                        before => format!("{before:.1?} before this run began"),
+                    };
+                    let line =
+                        format!("a message from {from} came {when} and is no evidence of now");
                     self.voice.say_once(Weight::Info, line);
                 }
                 return;

@@ -90,6 +90,10 @@ fn an_answer_counts_at_once_and_under_live_nothing_else_does() {
         assert_eq!(live.found, Found::Counts(Proof::Live));
         assert_eq!(is_known(&asked, 111), Some(Proof::Live), "{policy}");
         assert!(live.hearing.is_some(), "it must not count again");
+        assert!(is_known(&asked, 113).is_some(), "{policy}");
+        // Whoever is held up for longer is told nothing by it.
+        assert_eq!(is_known(&asked, 114).is_some(), policy != Policy::Live);
+        assert_eq!(is_known(&asked, 122), None, "{policy}");
     }
 }
 
@@ -257,7 +261,7 @@ fn any_policy() -> impl Strategy<Value = Policy> {
 
 proptest! {
     /// A node is known to be in its crash kernel if and only if the latest of the messages that count
-    /// arrived by now and after the start, and less than 30 s ago, or at most 10 s ago. A message counts when its name or
+    /// arrived by now, and at most 10 s ago, or 2 s when it has to be live. A message counts when its name or
     /// its address does, its MAC is right, the memory has nothing against it or it answers the
     /// outstanding challenge, as far as the policy asks for it.
     #[test]
@@ -324,9 +328,9 @@ proptest! {
             }
         }
         let last = counting.into_iter().max();
-        let expected = now < 160
-            && last.is_some_and(|last| last <= now && now < last + 30)
-            && last.is_some_and(|last| last >= 100 || now <= last + 10);
+        let oldest = if policy == Policy::Live { 2 } else { 10 };
+        let expected =
+            now < 160 && last.is_some_and(|last| last <= now && now <= last + oldest);
         prop_assert_eq!(is_known(&asked, now).is_some(), expected);
     }
 }
