@@ -406,7 +406,8 @@ impl Line {
                 let holder = Holder::new(self.number, Some(listener), main.copy_socket());
                 Some(Place::Holding(Box::new(holder)))
             }
-            Ok(Seat::Occupied(fd, peer)) => Waiter::new(fd, peer, None)
+            // It may have sat down without ever having been given the socket.
+            Ok(Seat::Occupied(fd, peer)) => Waiter::new(fd, peer, main.copy_socket())
                 .ok()
                 .filter(|waiter| self.ask_all(waiter).is_ok())
                 .map(|waiter| Place::Waiting(Box::new(waiter))),

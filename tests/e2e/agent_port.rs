@@ -11,6 +11,9 @@ const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
 
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// What is told when the holder does not answer.
+const HANGS: &str = "reading in its place";
+
 fn agent(net: &Netns, node: u8, more: &str) -> Proc {
     Run::new(programs::ours("fence_kdump"))
         .args(["-v", "-n", &format!("127.0.0.{node}"), "-t", "25"])
@@ -91,6 +94,33 @@ fn every_holder_is_killed() {
     for (_, other) in others {
         assert_eq!(other.wait_for(LIMIT).signal, Some(9));
     }
+}
+
+/// Who reads in place of one that hangs may never have been given the port's socket: then another one who
+/// was gives it to him.
+#[test]
+fn one_that_was_never_served_reads_in_the_place_of_the_holder() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let (holder, mut others) = several(&net, &[11]);
+    let (_, served) = others.pop().expect("one");
+    served.signal(Signal::STOP);
+    holder.signal(Signal::STOP);
+    let newcomer = agent(&net, 12, "");
+    newcomer.wait_stderr_line(HANGS, LIMIT);
+    thread::sleep(Duration::from_millis(500));
+    served.signal(Signal::CONT);
+    served.wait_stderr_line(HANGS, LIMIT);
+    thread::sleep(Duration::from_secs(1));
+    for (node, agent) in [(11, served), (12, newcomer)] {
+        speak(&net, node);
+        let output = agent.wait_for(LIMIT).expect_success();
+        assert!(output.elapsed < Duration::from_secs(20), "{output}");
+    }
+    holder.signal(Signal::KILL);
+    assert_eq!(holder.wait_for(LIMIT).signal, Some(9));
 }
 
 /// Whoever comes while the port changes hands is served, too.
