@@ -5,6 +5,9 @@
 #   make vm      only the crash of a real kernel in a VM, with its timing table; RUNS=5
 #   make bench   speed, size and memory, beside the stock tools of this machine
 #   make fuzz    coverage-guided fuzzing (needs a nightly toolchain and cargo-fuzz); SECONDS=60
+#   make model   every state of the safety claim, in larger bounds than those of the tests
+#   make faults  shows that the tests can fail: faults are put into core, and have to be caught
+#   make mutants the same with every small change of core; hours
 #   make dist    what a distribution installs, in target/dist
 #   make header  regenerates the generated files: C header, metadata, man pages, completions
 
@@ -23,7 +26,7 @@ help:
 # Machines without an operating system, for core.
 BARE := x86_64-unknown-none thumbv7em-none-eabi
 
-.PHONY: help demo test vm bench fuzz dist senders header prepare check unit e2e clean
+.PHONY: help demo test vm bench fuzz model faults mutants dist senders header prepare check unit e2e clean
 .DELETE_ON_ERROR:
 
 demo: agent-and-sender
@@ -85,7 +88,10 @@ check: prepare
 	cd fuzz && $(CARGO) fmt --check && $(CARGO) check -q
 
 unit: prepare
-	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test --no-fail-fast --workspace --exclude fence-kdump-tests
+	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test --no-fail-fast --workspace --exclude fence-kdump-tests \
+	    --exclude fence-kdump-instructions --exclude fence-kdump-model
+	$(CARGO) test -p fence-kdump-model -- --nocapture
+	$(CARGO) test --release -p fence-kdump-instructions -- --nocapture
 
 # FENCE_KDUMP_SKIP names what the tests agreed to do without; tests/prepare has said so aloud.
 e2e: prepare
@@ -113,6 +119,16 @@ fuzz:
 	@for target in decode extension proving tracker; do \
 	    (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS)) || exit 1; \
 	done
+
+model:
+	FENCE_KDUMP_MODEL=large $(CARGO) test -p fence-kdump-model -- --nocapture
+
+faults:
+	core/model/faults/run
+
+mutants:
+	@command -v cargo-mutants >/dev/null || { echo "installing cargo-mutants"; $(CARGO) install cargo-mutants --locked; }
+	PROPTEST_CASES=64 $(CARGO) mutants -p fence-kdump-core --output target
 
 header: agent-and-sender
 	UPDATE=1 $(CARGO) test -q -p fence-kdump-capi --test header

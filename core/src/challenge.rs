@@ -68,7 +68,7 @@ impl Sealed<'_> {
 }
 
 /// The receiver's side, for one node: which nonce is to come back, and until when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Challenger {
     outstanding: Option<(Nonce, Instant)>,
 }

@@ -9,7 +9,7 @@ use crate::time::Instant;
 ///
 /// Its times are by one monotonic clock. When that has begun anew, the crash is [`Disbelief::Over`],
 /// which is for the memory to tell: nothing here knows which clock it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Crash {
     /// When the crash kernel started at the latest, in nanoseconds of the receiver's clock: the
     /// smallest difference between the arrival of a message and its UPTIME, and a little later for the

@@ -10,7 +10,7 @@
 use heapless::Vec;
 
 /// Milliseconds of monotonic time, as a moment or as a span.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub u64);
 
 impl Millis {
@@ -60,7 +60,7 @@ pub struct Cadence {
 }
 
 /// Where one address, or one name's resolution, stands in its rounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Turn {
     /// From when the intervals are counted.
     start: Millis,
