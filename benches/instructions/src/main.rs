@@ -12,8 +12,10 @@ use fence_kdump_core::{
     Phase, Progress, Proof, Question, Slot, Tracker, decode, encode, session::SILENCE, sign,
 };
 
-/// What can be counted. Each name is a line of the baseline.
-const ALL: [(&str, fn(u32)); 13] = [
+/// What can be counted: its name, a line of the baseline, and how to do it so many times.
+type Counted = (&'static str, fn(u32));
+
+const ALL: [Counted; 13] = [
     ("encode", |times| repeat(times, || encode(black_box(ByteOrder::NATIVE)))),
     ("decode-plain", |times| decoding(times, &encode(ByteOrder::NATIVE))),
     ("decode-foreign", |times| decoding(times, &[0; 8])),
