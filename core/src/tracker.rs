@@ -283,6 +283,10 @@ impl<S: AsRef<[Slot]> + AsMut<[Slot]>> Tracker<S> {
         let Some(slot) = self.slot(link).filter(|slot| slot.session.messages() == 0) else {
             return false;
         };
+        // A time yet to come was of another clock. Taken at its word, it would let nothing that is
+        // heard now be the latest, so that no message could tell that the dump is over.
+        let earlier =
+            &Earlier { first: earlier.first.min(now), last: earlier.last.min(now), ..*earlier };
         slot.session = match silence {
             Some(_) => Session::resumed(earlier, now.saturating_add(patience.times(shortest))),
             None => Session::over(earlier),

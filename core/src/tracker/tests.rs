@@ -105,3 +105,25 @@ fn nothing_is_stored_for_strangers() {
     assert_eq!((strangers, empty, counters.total()), (3, 1, 4));
     assert_eq!(tracker.poll_timeout(), None);
 }
+
+/// What was written down by a clock that was ahead of this one holds nothing up: the node is heard, and
+/// what it says counts.
+#[test]
+fn a_memory_from_the_future_hides_no_message() {
+    let earlier = Earlier {
+        first: s(5000),
+        last: s(9000),
+        messages: 7,
+        proof: Proof::Live,
+        phase: None,
+        progress: crate::message::Progress::default(),
+    };
+    let mut tracker = Tracker::new([Slot::EMPTY], SILENCE);
+    assert!(tracker.resume(NodeId(0), &earlier, s(1000), Some(SILENCE)));
+    let question = Question { not_before: s(1001), now: s(2000) };
+    let said = |phase| Report { proof: Proof::Live, phase, ..Report::PLAIN };
+    let _ = tracker.hear(s(2000), NodeId(0), &said(None));
+    assert!(matches!(tracker.verdict(NodeId(0), question), Verdict::InCrashKernel(_)));
+    let _ = tracker.hear(s(2000), NodeId(0), &said(Some(crate::message::Phase::Leaving)));
+    assert!(matches!(tracker.verdict(NodeId(0), question), Verdict::NotKnown(_)), "it said so");
+}
