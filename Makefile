@@ -4,7 +4,9 @@
 #   make test    everything: unit, property and end-to-end tests, the crash of a real kernel too
 #   make vm      only the crash of a real kernel in a VM, with its timing table; RUNS=5
 #   make bench   speed, size and memory, beside the stock tools of this machine
-#   make fuzz    coverage-guided fuzzing (needs a nightly toolchain and cargo-fuzz); SECONDS=60
+#   make fuzz    searches for inputs that break a parser or a state machine; SECONDS=60
+#   make coverage  how much of core these inputs reach
+#   make miri    core and the C library without undefined behaviour, also as a big-endian machine
 #   make model   every state of the safety claim, in larger bounds than those of the tests
 #   make faults  shows that the tests can fail: faults are put into core, and have to be caught
 #   make mutants the same with every small change of core; hours
@@ -72,6 +74,7 @@ senders:
 	done
 
 test: check unit dist senders e2e
+	$(MAKE) fuzz SECONDS=30
 
 # What needs no program run: format, lints, and core for machines without an operating system.
 check: prepare
@@ -85,7 +88,7 @@ check: prepare
 	    else echo "SKIPPED: core for $$target: rustup target add $$target"; fi; \
 	done
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --workspace --no-deps
-	cd fuzz && $(CARGO) fmt --check && $(CARGO) check -q
+	cd fuzz && $(CARGO) fmt --check
 
 unit: prepare
 	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test --no-fail-fast --workspace --exclude fence-kdump-tests \
@@ -112,13 +115,25 @@ bench: prepare dist senders
 	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test -p fence-kdump-tests \
 	    --test sender_budget -- --nocapture --test-threads=1
 
+# All targets in parallel, each for so many seconds.
 SECONDS ?= 60
-fuzz:
+.PHONY: fuzz coverage miri
+fuzz: prepare
+	@fuzz/run $(SECONDS)
+
+# How many lines of core the fuzz targets reach; fails below 95 %.
+coverage: prepare
+	@fuzz/coverage 95
+
+# Core and the C library in an interpreter that sees every undefined behaviour, as a big-endian machine, too.
+MIRI := PROPTEST_CASES=2 MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-strict-provenance" $(CARGO) +nightly miri test -q
+miri:
 	@rustup toolchain list | grep -q nightly || rustup toolchain install nightly --profile minimal
-	@command -v cargo-fuzz >/dev/null || { echo "installing cargo-fuzz"; $(CARGO) install cargo-fuzz --locked; }
-	@for target in decode extension proving tracker; do \
-	    (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=$(SECONDS)) || exit 1; \
-	done
+	@rustup +nightly component add miri rust-src
+	$(MIRI) -p fence-kdump-capi --test calls --test frozen
+	$(MIRI) -p fence-kdump-core
+	$(MIRI) -p fence-kdump-capi --test calls --test frozen --target s390x-unknown-linux-gnu
+	$(MIRI) -p fence-kdump-core --target s390x-unknown-linux-gnu
 
 model:
 	FENCE_KDUMP_MODEL=large $(CARGO) test -p fence-kdump-model -- --nocapture
