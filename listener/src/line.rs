@@ -123,7 +123,8 @@ impl Line {
         }
     }
 
-    /// A line by which every message comes, whosever it is. With `sift`, the kernel may throw away what
+    /// A line by which every message comes, whosever it is. Who has it remembers the messages of its nodes, and says
+    /// [`Line::remember`] of others. With `sift`, the kernel may throw away what
     /// cannot be a message instead of handing it over to be refused: see [`crate::sieve`].
     #[must_use]
     pub fn to_everything(number: u16, sift: bool) -> Self {
@@ -232,6 +233,20 @@ impl Line {
     pub fn tell_status(&mut self, id: Id, status: Status) {
         if let Place::Holding(holder) = &mut self.place {
             holder.tell_status(id, status);
+        }
+    }
+
+    /// `datagram` may be asked for in a moment, and whoever this line belongs to does not remember it.
+    pub fn remember(&mut self, datagram: &Datagram) {
+        if let Place::Holding(holder) = &mut self.place {
+            holder.remember(datagram);
+        }
+    }
+
+    /// Answers [`News::Asked`] with what [`Line::remember`] was told of.
+    pub fn tell_recent(&mut self, id: Id, addresses: &[Address], names: &[String]) {
+        if let Place::Holding(holder) = &mut self.place {
+            holder.tell_recent(id, addresses, names);
         }
     }
 
@@ -375,6 +390,9 @@ impl Line {
         let mut holder = Holder::new(self.number, listener, self.left.take());
         holder.recall(&self.asked, &self.names);
         holder.sift(self.sifts);
+        if self.everything {
+            holder.forget();
+        }
         self.place = Place::Holding(Box::new(holder));
     }
 

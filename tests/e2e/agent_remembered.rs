@@ -151,9 +151,9 @@ fn hears(fate: Fate) {
     match &before {
         // It shares its socket right after that.
         Some(_) => drop(waiting.wait_stderr_line("for this one", LIMIT)),
-        None => waiting.wait_bound(PORT),
+        None => {}
     }
-    thread::sleep(Duration::from_millis(500));
+    waiting.wait_holds(PORT);
     let mut after = None;
     match (fate, before) {
         (Fate::Killed, Some(before)) => drop(before.kill()),

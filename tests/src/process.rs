@@ -207,6 +207,31 @@ impl Proc {
         }
     }
 
+    /// Waits until this very process has a socket that is bound to UDP port `port`, its own or one that it was given.
+    ///
+    /// # Panics
+    /// When it has none after 20 s, or ended first.
+    #[track_caller]
+    pub fn wait_holds(&self, port: u16) {
+        let holds = || {
+            let sockets = udp_sockets(&format!("/proc/{}/net", self.pid()));
+            let its = fs::read_dir(format!("/proc/{}/fd", self.pid())).into_iter().flatten();
+            let links: Vec<_> =
+                its.flatten().filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
+            let is_its = |inode: &str| {
+                links.iter().any(|link| link.as_os_str() == &*format!("socket:[{inode}]"))
+            };
+            sockets.iter().any(|(bound, inode)| *bound == port && is_its(inode))
+        };
+        let deadline = Instant::now() + READY;
+        // Nobody is told when a process gets a descriptor.
+        while !holds() {
+            let late = Instant::now() > deadline;
+            assert!(!late && self.is_running(), "port {port} never had: {}", self.so_far());
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     /// Waits for the end; the time limit is the test's, not the program's.
     ///
     /// # Panics
@@ -255,10 +280,19 @@ impl Drop for Proc {
 
 /// The ports that UDP sockets are bound to, from the tables in a `net` folder under `/proc`.
 pub(crate) fn udp_ports(folder: &str) -> Vec<u16> {
+    udp_sockets(folder).into_iter().map(|(port, _)| port).collect()
+}
+
+/// The same, each with the number of the socket.
+fn udp_sockets(folder: &str) -> Vec<(u16, String)> {
     let tables = ["udp", "udp6"].map(|table| fs::read_to_string(format!("{folder}/{table}")));
     let rows = tables.iter().flatten().flat_map(|table| table.lines());
-    let locals = rows.filter_map(|row| row.split_whitespace().nth(1)?.rsplit_once(':'));
-    locals.filter_map(|(_, port)| u16::from_str_radix(port, 16).ok()).collect()
+    let sockets = rows.filter_map(|row| {
+        let mut words = row.split_whitespace();
+        let (_, port) = words.nth(1)?.rsplit_once(':')?;
+        Some((u16::from_str_radix(port, 16).ok()?, words.nth(7)?.to_owned()))
+    });
+    sockets.collect()
 }
 
 /// Reads one pipe to its end, keeping at most [`KEPT`] bytes.

@@ -34,6 +34,10 @@ const GATHERED: Duration = Duration::from_secs(1);
 /// How often a queue that nothing comes to is looked at.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// When datagrams come faster than this one after the other, they are read together, once in so long: waking up
+/// for each would cost more than all else that is done with it. A datagram after a pause is read at once.
+const TOGETHER: Duration = Duration::from_millis(1);
+
 /// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
 const NEWS: usize = 8;
 
@@ -64,8 +68,14 @@ pub struct Holder {
     news: VecDeque<News>,
     /// Reading waits for so many others.
     gathering: Option<Gathering>,
+    /// When something was last read.
+    read_at: Option<Timer>,
+    /// Reading waits for more to come.
+    read_from: Option<Timer>,
     /// The kernel throws away what cannot be a message.
     sifts: bool,
+    /// What came a moment ago is remembered only where [`Holder::remember`] says so.
+    is_forgetful: bool,
     /// Room for the next batch.
     spare: Vec<Datagram>,
     /// Nothing is read any more.
@@ -79,6 +89,13 @@ struct Gathering {
     others: usize,
     from: Timer,
     to: Timer,
+}
+
+impl Gathering {
+    /// When reading begins, if so many ask.
+    fn until(self, asking: usize) -> Timer {
+        if asking >= self.others { self.from } else { self.to }
+    }
 }
 
 enum Ready {
@@ -104,7 +121,10 @@ impl Holder {
             recent: Recent::default(),
             news: VecDeque::new(),
             gathering: None,
+            read_at: None,
+            read_from: None,
             sifts: false,
+            is_forgetful: false,
             spare: Vec::new(),
             leaving: false,
             closed_until: None,
@@ -146,12 +166,12 @@ impl Holder {
                 return news;
             }
             let asking = self.clients.asking();
+            let gathering = self.gathering.map(|gathering| gathering.until(asking));
+            let wait = gathering.max(self.read_from);
             let ready = tokio::select! {
                 () = newcomer(self.listener.as_ref(), self.closed_until) => Ready::Newcomer,
                 (id, said) = self.clients.listen() => Ready::Said(id, said),
-                () = datagrams(self.port.as_ref(), self.gathering, asking, &mut self.idle) => {
-                    Ready::Datagrams
-                }
+                () = datagrams(self.port.as_ref(), wait, &mut self.idle) => Ready::Datagrams,
                 () = open_at(self.port.is_none(), self.open_at) => Ready::OpenPort,
             };
             match ready {
@@ -161,11 +181,30 @@ impl Holder {
                 Ready::Datagrams => {
                     self.gathering = None;
                     if self.read() == Queue::More {
+                        self.read_from = None;
                         // Timers and clients get their turn however much comes in.
                         tokio::task::yield_now().await;
                     }
                 }
             }
+        }
+    }
+
+    /// From now on, whoever reads what is told remembers it for others, and says what is left: see
+    /// [`Holder::remember`].
+    pub fn forget(&mut self) {
+        self.is_forgetful = true;
+    }
+
+    /// `datagram` is remembered for a moment, for whoever asks.
+    pub fn remember(&mut self, datagram: &Datagram) {
+        self.recent.remember(datagram);
+    }
+
+    /// Tells `id`, who asks, what is remembered of `addresses` and `names`.
+    pub fn tell_recent(&mut self, id: Id, addresses: &[Address], names: &[String]) {
+        for reply in self.recent.of(addresses, names).into_iter().filter_map(Reply::heard) {
+            self.clients.reply(id, &reply);
         }
     }
 
@@ -327,9 +366,8 @@ impl Holder {
             }
             Said::Request(Request::Ask { addresses, names }, _) => {
                 if self.clients.ask(id, &addresses, &names) {
-                    let found = self.recent.of(&addresses, &names);
-                    for reply in found.into_iter().filter_map(Reply::heard) {
-                        self.clients.reply(id, &reply);
+                    if !self.is_forgetful {
+                        self.tell_recent(id, &addresses, &names);
                     }
                     if !(addresses.is_empty() && names.is_empty()) {
                         self.news.push_back(News::Asked { id, addresses, names });
@@ -371,19 +409,35 @@ impl Holder {
 
     /// Reads one batch; every message is told to whoever asked, before anything else happens.
     fn read(&mut self) -> Queue {
-        let Self { port: Some(port), clients, recent, news, spare, .. } = self else {
+        let Self {
+            port: Some(port),
+            clients,
+            recent,
+            news,
+            spare,
+            read_at,
+            read_from,
+            is_forgetful,
+            ..
+        } = self
+        else {
             return Queue::Empty;
         };
         let mut batch = std::mem::take(spare);
         batch.reserve(BATCH);
         let read = port.read(&mut batch);
         for datagram in batch.iter().filter(|datagram| datagram.said.is_ok()) {
-            recent.remember(datagram);
+            if !*is_forgetful {
+                recent.remember(datagram);
+            }
             clients.tell(datagram);
         }
         if batch.is_empty() {
             *spare = batch;
         } else {
+            let now = Timer::now();
+            let is_soon = read_at.replace(now).is_some_and(|before| now < before + TOGETHER);
+            *read_from = is_soon.then_some(now + TOGETHER);
             news.push_back(News::Datagrams(batch));
         }
         match read {
@@ -411,14 +465,9 @@ async fn newcomer(listener: Option<&AsyncFd<OwnedFd>>, closed_until: Option<Time
 }
 
 /// Begins anew with each that asks.
-async fn datagrams(
-    port: Option<&Port>,
-    gathering: Option<Gathering>,
-    asking: usize,
-    idle: &mut Interval,
-) {
-    if let Some(Gathering { others, from, to }) = gathering {
-        sleep_until(if asking >= others { from } else { to }).await;
+async fn datagrams(port: Option<&Port>, wait: Option<Timer>, idle: &mut Interval) {
+    if let Some(until) = wait {
+        sleep_until(until).await;
     }
     match port {
         // Read now and then although nothing came: the moment at which the queue was last seen

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use fence_kdump_core::{
-    Counters, Disbelief, Instant, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof, Session,
-    Slot, Tracker, session,
+    Counters, Crash, Disbelief, Instant, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
+    Session, Slot, Tracker, session,
 };
 
 use super::by_node::ByNode;
 use super::chronicle::{Chronicle, Happened, Happening};
+use super::ledger::Ledger;
 use super::remembered::Remembered;
 use crate::address::Address;
 use crate::control::recent::named;
@@ -41,6 +42,9 @@ pub struct Fleet {
     active: usize,
     candidates: Candidates,
     remembered: Remembered,
+    /// The message that is being heard is among them.
+    is_kept: bool,
+    ledger: Ledger,
 }
 
 /// A message that is being remembered.
@@ -73,6 +77,8 @@ pub struct Heard {
     pub challenge: Option<Packet>,
     /// What has to be remembered; [`Fleet::judged`] wants to know what became of it.
     pub hearing: Option<(Hearing, Ticket)>,
+    /// [`Fleet::remembered`] knows it.
+    pub is_kept: bool,
 }
 
 impl Fleet {
@@ -90,6 +96,8 @@ impl Fleet {
             active: 0,
             candidates: Candidates::default(),
             remembered: Remembered::default(),
+            is_kept: false,
+            ledger: Ledger::default(),
         }
     }
 
@@ -152,9 +160,45 @@ impl Fleet {
         self.registry.policy(id).unwrap_or(Policy::Live)
     }
 
+    /// From whose addresses these came, in their order.
+    ///
+    /// All of them at once, and a look at what is known of each, so that the processor waits for its memory once for
+    /// many and not for each when it is heard.
+    pub(super) fn look_up(&self, batch: &[Datagram]) -> Vec<Option<NodeId>> {
+        let whose: Vec<_> = batch.iter().map(|datagram| self.registry.at(datagram.from)).collect();
+        for node in whose.iter().flatten() {
+            std::hint::black_box(self.tracker.session(*node).copied());
+            std::hint::black_box(self.seen.get(*node).map(|seen| seen.is_active));
+        }
+        whose
+    }
+
     /// A datagram came; it is `now`. `random` gives the nonce of a new challenge.
     pub fn hear(
         &mut self,
+        datagram: &Datagram,
+        now: Instant,
+        random: impl FnOnce() -> Option<Nonce>,
+    ) -> Heard {
+        self.hear_from(self.registry.at(datagram.from), datagram, now, random)
+    }
+
+    /// The same of one that came from an address of `whose`.
+    pub(super) fn hear_from(
+        &mut self,
+        whose: Option<NodeId>,
+        datagram: &Datagram,
+        now: Instant,
+        random: impl FnOnce() -> Option<Nonce>,
+    ) -> Heard {
+        self.is_kept = false;
+        let heard = self.look_at(whose, datagram, now, random);
+        Heard { is_kept: self.is_kept, ..heard }
+    }
+
+    fn look_at(
+        &mut self,
+        whose: Option<NodeId>,
         datagram: &Datagram,
         now: Instant,
         random: impl FnOnce() -> Option<Nonce>,
@@ -169,22 +213,46 @@ impl Fleet {
         let claimed = message.extension.and_then(|said| said.node_name);
         let by_name = claimed.and_then(|name| self.registry.signed_as(name));
         let (Some(signed), Some(node)) = (message.signed(), by_name) else {
-            return self.plain(datagram, by_name, Disbelief::Unsigned).into();
+            return self.plain((whose, datagram), by_name, Disbelief::Unsigned).into();
         };
         let Some(examiner) = &mut self.examiner else {
-            return self.plain(datagram, by_name, Disbelief::UnknownKey).into();
+            return self.plain((whose, datagram), by_name, Disbelief::UnknownKey).into();
         };
         match examiner.examine(datagram.received_at, now, &signed, random) {
             Ok(right) => {
-                let is_live = right.is_live;
-                let told = is_live.then(|| self.proven(node, datagram, &message, Proof::Live));
+                let (is_live, at) = (right.is_live, datagram.received_at);
+                let is_end =
+                    message.extension.and_then(|said| said.phase).is_some_and(Phase::is_end);
+                let known = self.ledger.judge(at, &signed, is_live, is_end);
+                let told = match (is_live, known) {
+                    (true, _) => Some(self.proven(node, datagram, &message, Proof::Live)),
+                    (false, Some(Ok(()))) => {
+                        Some(self.proven(node, datagram, &message, Proof::Signed))
+                    }
+                    (false, Some(Err(disbelief))) => {
+                        Some(self.plain((whose, datagram), Some(node), disbelief))
+                    }
+                    (false, None) => None,
+                };
+                if known.is_some() {
+                    let challenge = right.challenge;
+                    return Heard { told: told.flatten(), challenge, ..Heard::default() };
+                }
                 let name = self.name(node);
                 let ticket = Ticket { node, name, datagram: datagram.clone(), is_live };
-                let hearing = Hearing::new(datagram.received_at, &signed, is_live);
+                let hearing = Hearing::new(at, &signed, is_live);
                 let (challenge, hearing) = (right.challenge, Some((hearing, ticket)));
-                Heard { told: told.flatten(), challenge, hearing }
+                Heard { told: told.flatten(), challenge, hearing, is_kept: false }
             }
-            Err(disbelief) => self.plain(datagram, by_name, disbelief).into(),
+            Err(disbelief) => self.plain((whose, datagram), by_name, disbelief).into(),
+        }
+    }
+
+    /// This much of the crash of a message that [`Fleet::hear`] wanted to have remembered is on the disk.
+    pub fn on_disk(&mut self, ticket: &Ticket, crash: Crash) {
+        let Ticket { datagram, .. } = ticket;
+        if let Some(signed) = datagram.message().ok().and_then(|message| message.signed()) {
+            self.ledger.written(datagram.received_at, &signed, crash);
         }
     }
 
@@ -200,9 +268,10 @@ impl Fleet {
             (said, Err(disbelief)) => {
                 if let (Ok(message), Disbelief::Unremembered) = (said, disbelief) {
                     // An agent may challenge it.
-                    self.remembered.remember(*node, Proof::Signed, (datagram, &message));
+                    self.remember(*node, Proof::Signed, (datagram, &message));
                 }
-                self.plain(datagram, Some(*node), disbelief)
+                let whose = self.registry.at(datagram.from);
+                self.plain((whose, datagram), Some(*node), disbelief)
             }
             (Err(_), Ok(())) => None,
         }
@@ -220,7 +289,7 @@ impl Fleet {
             Ok(proof) => self.believe(node, datagram, message, proof),
             Err(disbelief) => {
                 // An agent may challenge it, or ask for less.
-                self.remembered.remember(node, proof, (datagram, message));
+                self.remember(node, proof, (datagram, message));
                 self.disbelieve(Some(node), datagram, disbelief)
             }
         }
@@ -229,11 +298,10 @@ impl Fleet {
     /// A message proved nothing but where it came from, for want of what `disbelief` says.
     fn plain(
         &mut self,
-        datagram: &Datagram,
+        (by_address, datagram): (Option<NodeId>, &Datagram),
         by_name: Option<NodeId>,
         disbelief: Disbelief,
     ) -> Option<Told> {
-        let by_address = self.registry.at(datagram.from);
         let believed = by_address.filter(|id| self.policy(*id).admit(Proof::Plain).is_ok());
         match (believed, datagram.message()) {
             (Some(node), Ok(message)) => self.believe(node, datagram, &message, Proof::Plain),
@@ -259,7 +327,7 @@ impl Fleet {
         let Outcome::Heard { event, .. } = self.tracker.hear(*received_at, node, &report) else {
             return None;
         };
-        self.remembered.remember(node, proof, (datagram, message));
+        self.remember(node, proof, (datagram, message));
         let key_id = message.signed().filter(|_| proof > Proof::Plain).map(|signed| signed.key_id);
         let seen = self.seen.of(node)?;
         seen.from = Some(*from);
@@ -277,6 +345,11 @@ impl Fleet {
         };
         let happening = Happening { node: self.name(node), kind, from: Some(*from) };
         self.happened(happening, node).map(Told::Event)
+    }
+
+    fn remember(&mut self, node: NodeId, proof: Proof, said: (&Datagram, &Message<'_>)) {
+        self.is_kept = true;
+        self.remembered.remember(node, proof, said);
     }
 
     pub(super) fn happened(&mut self, happening: Happening, node: NodeId) -> Option<Happened> {
@@ -403,7 +476,7 @@ fn slots(registry: &Registry) -> usize {
 
 impl From<Option<Told>> for Heard {
     fn from(told: Option<Told>) -> Self {
-        Self { told, challenge: None, hearing: None }
+        Self { told, ..Self::default() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is done with a datagram, up to the end of the corridor.
 
-use fence_kdump_core::{Disbelief, Instant};
+use fence_kdump_core::{Disbelief, Instant, NodeId};
 
 use super::Run;
 use super::fleet::{Heard, Ticket, Told};
@@ -10,9 +10,13 @@ use crate::store::{self, Judged, StoreError, began};
 use crate::voice::{Voice, Weight};
 
 impl Run {
-    /// A datagram came.
-    pub(super) fn hear(&mut self, datagram: &Datagram, now: Instant) {
-        let Heard { told, challenge, hearing } = self.fleet.hear(datagram, now, proof::random);
+    /// A datagram came, from an address of `whose`.
+    pub(super) fn hear(&mut self, datagram: &Datagram, whose: Option<NodeId>, now: Instant) {
+        let Heard { told, challenge, hearing, is_kept } =
+            self.fleet.hear_from(whose, datagram, now, proof::random);
+        if !is_kept {
+            self.line.remember(datagram);
+        }
         match told {
             Some(told) => self.tell_of_datagram(told),
             None => tell_details(datagram, &self.voice),
@@ -28,7 +32,7 @@ impl Run {
                 Some(notary) => notary.submit(hearing, ticket),
                 None => {
                     let result = Err(Disbelief::Unremembered);
-                    Some(Judged { ticket, result, trouble: None })
+                    Some(Judged { ticket, result, crash: None, trouble: None })
                 }
             };
             if let Some(judged) = judged {
@@ -54,9 +58,12 @@ impl Run {
     }
 
     fn judged(&mut self, judged: Judged<Ticket>) {
-        let Judged { ticket, result, trouble } = judged;
+        let Judged { ticket, result, crash, trouble } = judged;
         if let Some(trouble) = trouble {
             self.tell_state_trouble(&trouble);
+        }
+        if let Some(crash) = crash {
+            self.fleet.on_disk(&ticket, crash);
         }
         if let Some(told) = self.fleet.judged(&ticket, result) {
             self.tell_of_datagram(told);

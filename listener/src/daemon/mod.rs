@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`options`] | the command line; [`setup`]: what it and the files that it names say, read |
 //! | [`fleet`] | the nodes and what is known of them; `resume`: from one run to the next |
+//! | `ledger` | which messages were heard, as far as the disk need not be asked |
 //! | `chronicle` | what happened, in words and as events |
 //! | `hear` | what is done with a datagram; `queue`: those that came before the start |
 //! | `reload` | another configuration, while everything goes on |
@@ -16,6 +17,7 @@ pub mod fleet;
 pub mod follow;
 mod hear;
 mod herald;
+mod ledger;
 pub mod options;
 mod queue;
 mod reload;
@@ -164,7 +166,7 @@ impl Run {
             self.voice.say(Weight::Warning, line);
         }
         if self.config.key_file.is_some() && self.notary.is_none() {
-            match Notary::start(&self.config.state_dir) {
+            match Notary::since(&self.config.state_dir, clock::now()) {
                 Ok(notary) => self.notary = Some(notary),
                 Err(error) => {
                     let line = format!("state_dir: no thread to remember with: {error}");
@@ -310,7 +312,8 @@ impl Run {
         match news {
             News::Datagrams(batch) => {
                 let now = clock::now();
-                batch.iter().for_each(|datagram| self.hear(datagram, now));
+                let whose = self.fleet.look_up(&batch);
+                batch.iter().zip(whose).for_each(|(datagram, node)| self.hear(datagram, node, now));
                 self.line.reuse(batch);
             }
             News::Notice(notice) => {
@@ -323,6 +326,7 @@ impl Run {
                 for datagram in self.fleet.remembered(&addresses, &names, clock::now()) {
                     self.line.tell_heard(id, &datagram);
                 }
+                self.line.tell_recent(id, &addresses, &names);
             }
             News::StatusAsked(id, inquiry) => {
                 let page = self.pages.page(&self.fleet, &inquiry, clock::now());

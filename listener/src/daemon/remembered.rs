@@ -140,13 +140,13 @@ impl Remembered {
     }
 
     /// What is remembered of `nodes` at `now`, in the order of arrival. What is too old to be evidence is there as
-    /// well if it may be challenged.
+    /// well if it may be challenged, or has only eight bytes: then it tells why there is no evidence.
     #[must_use]
     pub fn of(&self, nodes: impl IntoIterator<Item = NodeId>, now: Instant) -> Vec<Datagram> {
         let is_young = |arrival: &Arrival| now.saturating_since(arrival.received_at()) <= MAX_AGE;
         let mut found: Vec<Datagram> = Vec::new();
         for NodeId(node) in nodes {
-            let short = self.short.get(NodeId(node)).filter(|short| is_young(&short.arrival));
+            let short = self.short.get(NodeId(node));
             found.extend(short.map(|short| short.arrival.with(&encode(short.byte_order))));
             for kind in [Kind::Plain, Kind::Signed, Kind::Answer] {
                 let kept = self.kept.get(&(node, kind));
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_of_no_use_unless_it_may_be_challenged() {
+    fn of_what_is_too_old_an_answer_is_of_no_use() {
         let mut remembered = Remembered::default();
         let node = NodeId(1);
         let one = signed("n1", 1, ms(1_000));
@@ -277,7 +277,12 @@ mod tests {
         hear(&mut remembered, node, Proof::Signed, &one);
         hear(&mut remembered, node, Proof::Live, &answer("n1", 2, ms(1_000)));
         assert_eq!(remembered.of([node], ms(11_000)).len(), 3);
-        assert_eq!(remembered.of([node], ms(11_001)), [one]);
+        let old = remembered.of([node], ms(11_001));
+        assert_eq!(old.iter().filter(|datagram| **datagram == one).count(), 1);
+        assert!(
+            old.len() == 2
+                && old.iter().any(|datagram| !datagram.said.as_ref().unwrap().is_signed())
+        );
     }
 
     #[test]

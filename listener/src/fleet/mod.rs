@@ -8,7 +8,7 @@
 
 mod addresses;
 pub mod event;
-mod names;
+pub(crate) mod names;
 pub mod registry;
 pub mod reload;
 pub mod resolver;

@@ -25,12 +25,11 @@ pub(super) struct Span {
 struct Node {
     at: u32,
     length: u8,
-    policy: Policy,
     /// It signs by another name, which is in [`Names::key_names`].
     has_key_name: bool,
 }
 
-const VACANT: Node = Node { at: 0, length: 0, policy: Policy::Live, has_key_name: false };
+const VACANT: Node = Node { at: 0, length: 0, has_key_name: false };
 
 impl Node {
     fn name(&self) -> Span {
@@ -44,6 +43,8 @@ pub(super) struct Names {
     keys: RandomState,
     text: String,
     nodes: Vec<Node>,
+    /// Of each node. By itself, since it is all that is wanted of a node with each of its messages.
+    policies: Vec<Option<Policy>>,
     vacant: usize,
     /// Numbers of nodes, with [`KEY_NAME`] where it is of that.
     index: HashTable<u32>,
@@ -110,7 +111,7 @@ impl Names {
     }
 
     pub(super) fn policy(&self, id: NodeId) -> Option<Policy> {
-        self.node(id.0).map(|node| node.policy)
+        self.policies.get(usize::try_from(id.0).ok()?).copied().flatten()
     }
 
     /// What an entry of the index says.
@@ -159,7 +160,8 @@ impl Names {
             Some(other) => Some(self.write(other)?),
         };
         let (Span { at, length }, has_key_name) = (span, key_name.is_some());
-        self.nodes.push(Node { at, length, policy, has_key_name });
+        self.nodes.push(Node { at, length, has_key_name });
+        self.policies.push(Some(policy));
         self.enter(id);
         if let Some(span) = key_name {
             self.key_names.push((id, span));
@@ -180,15 +182,17 @@ impl Names {
 
     /// Every node gets another number, below `len`, and none the same.
     pub(super) fn renumber(&mut self, len: u32, number: impl Fn(u32) -> u32) {
-        let mut nodes = vec![VACANT; usize::try_from(len).unwrap_or(0)];
-        for (id, node) in (0_u32..).zip(&self.nodes) {
-            let place = usize::try_from(number(id)).ok().and_then(|place| nodes.get_mut(place));
-            if let Some(place) = place.filter(|_| node.length > 0) {
-                *place = *node;
+        let len = usize::try_from(len).unwrap_or(0);
+        let (mut nodes, mut policies) = (vec![VACANT; len], vec![None; len]);
+        for (id, (node, policy)) in (0_u32..).zip(self.nodes.iter().zip(&self.policies)) {
+            let place = usize::try_from(number(id)).unwrap_or(usize::MAX);
+            let places = nodes.get_mut(place).zip(policies.get_mut(place));
+            if let Some(places) = places.filter(|_| node.length > 0) {
+                (*places.0, *places.1) = (*node, *policy);
             }
         }
         self.vacant = nodes.iter().filter(|node| node.length == 0).count();
-        self.nodes = nodes;
+        (self.nodes, self.policies) = (nodes, policies);
         for entry in self.index.iter_mut() {
             *entry = number(*entry & !KEY_NAME) | (*entry & KEY_NAME);
         }
@@ -202,6 +206,7 @@ impl Names {
     pub(super) fn shrink(&mut self) {
         self.text.shrink_to_fit();
         self.nodes.shrink_to_fit();
+        self.policies.shrink_to_fit();
         self.key_names.shrink_to_fit();
     }
 
@@ -209,12 +214,13 @@ impl Names {
     pub(super) fn size(&self) -> usize {
         let key_names = self.key_names.capacity().saturating_mul(size_of::<(u32, Span)>());
         let nodes = self.nodes.capacity().saturating_mul(size_of::<Node>());
+        let nodes = nodes.saturating_add(self.policies.capacity());
         [self.text.capacity(), nodes, key_names, self.index.allocation_size()].into_iter().sum()
     }
 }
 
 /// The same for names that differ only in the case of ASCII letters.
-fn hash(keys: &RandomState, name: &str) -> u64 {
+pub(crate) fn hash(keys: &RandomState, name: &str) -> u64 {
     let mut lower = [0; 255];
     let mut hasher = keys.build_hasher();
     match lower.get_mut(..name.len()) {

@@ -2,18 +2,27 @@
 //! answers a challenge of this program (PROTOCOL.md §6, §9). Whether it is a replay, the memory knows:
 //! see [`crate::store`].
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use ahash::RandomState;
 use fence_kdump_core::wire::CHALLENGE_LEN;
 use fence_kdump_core::{
     Challenge, Challenger, CrashId, Disbelief, Instant, Key, KeyId, Nonce, Signed,
 };
+use hashbrown::HashTable;
 
+use crate::fleet::names::hash;
 use crate::keys::Ring;
 
 /// Of so many crashes of a node it is known which of their messages were challenged.
 const CRASHES: usize = 8;
+
+/// A crash kernel that answers none of so many challenges cannot hear them, or does not understand them,
+const IN_VAIN: u8 = 8;
+
+/// and is challenged no more often than this from then on.
+const SELDOM: Duration = Duration::from_secs(5);
 
 /// A message that is older is not challenged: the longest time for which a node may be silent.
 const OLD: Duration = Duration::from_secs(240);
@@ -35,25 +44,39 @@ pub struct Right {
 pub struct Examiner {
     ring: Ring,
     key_ids: Vec<KeyId>,
-    /// By name, in lower case. Only of nodes that were asked about.
-    nodes: HashMap<String, Watched>,
+    hashes: RandomState,
+    /// By name, in any case. Only of nodes that were asked about.
+    nodes: HashTable<Watched>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Watched {
+    name: Box<str>,
     /// Found or derived once; `None` where the ring has none for this node. One for each KEY ID of the
     /// ring at most.
     keys: Vec<(KeyId, Option<Key>)>,
     challenger: Challenger,
-    /// The greatest SEQUENCE that was challenged, of the latest crashes.
-    challenged: VecDeque<(CrashId, u64)>,
+    /// The latest crashes.
+    challenged: VecDeque<Challenged>,
+}
+
+/// What was challenged of one crash.
+#[derive(Debug, Clone, Copy)]
+struct Challenged {
+    crash_id: CrashId,
+    /// The greatest SEQUENCE that was, and when.
+    sequence: u64,
+    at: Instant,
+    /// How often it was in vain since the last answer.
+    in_vain: u8,
 }
 
 impl Examiner {
     /// With the keys of `ring`.
     #[must_use]
     pub fn new(ring: Ring) -> Self {
-        Self { key_ids: ring.key_ids(), ring, nodes: HashMap::new() }
+        let (hashes, nodes) = (RandomState::new(), HashTable::new());
+        Self { key_ids: ring.key_ids(), ring, hashes, nodes }
     }
 
     /// Whether there is a key with which a message of the node `name` can be verified.
@@ -83,30 +106,44 @@ impl Examiner {
         if !self.key_ids.contains(&signed.key_id) {
             return Err(Disbelief::UnknownKey);
         }
-        let name = signed.node_name.to_ascii_lowercase();
-        let watched = self.nodes.entry(name).or_default();
-        let key = watched.key(&self.ring, signed).ok_or(Disbelief::UnknownKey)?;
-        if !signed.verify(&key) {
+        let Self { ring, hashes, nodes, .. } = self;
+        let name = signed.node_name;
+        let is_its = |watched: &Watched| watched.name.eq_ignore_ascii_case(name);
+        let rehash = |watched: &Watched| hash(hashes, &watched.name);
+        let entry = nodes.entry(hash(hashes, name), is_its, rehash);
+        let watched = entry.or_insert_with(|| Watched::new(name)).into_mut();
+        let place = watched.key(ring, signed);
+        let key = watched.keys.get(place).and_then(|(_, key)| key.as_ref());
+        let key = key.ok_or(Disbelief::UnknownKey)?;
+        if !signed.verify(key) {
             return Err(Disbelief::BadMac);
         }
         let Some(answer) = &signed.answer else {
-            let challenge = watched.challenge(at, now, signed, &key, random);
+            let challenge = watched.challenge(at, now, signed, place, random);
             return Ok(Right { is_live: false, challenge });
         };
         let is_live = watched.challenger.is_answered(at, answer);
+        if is_live {
+            watched.challenged.iter_mut().for_each(|one| one.in_vain = 0);
+        }
         Ok(Right { is_live, challenge: None })
     }
 }
 
 impl Watched {
-    fn key(&mut self, ring: &Ring, signed: &Signed<'_>) -> Option<Key> {
-        let known = self.keys.iter().find(|(id, _)| *id == signed.key_id);
-        if let Some((_, key)) = known {
-            return key.clone();
-        }
-        let key = ring.node_key(signed.key_id, signed.node_name);
-        self.keys.push((signed.key_id, key.clone()));
-        key
+    fn new(name: &str) -> Self {
+        let (keys, challenger) = (Vec::new(), Challenger::default());
+        Self { name: name.into(), keys, challenger, challenged: VecDeque::new() }
+    }
+
+    /// Where in `keys` the one is that the message names.
+    fn key(&mut self, ring: &Ring, signed: &Signed<'_>) -> usize {
+        let known = self.keys.iter().position(|(id, _)| *id == signed.key_id);
+        known.unwrap_or_else(|| {
+            let key = ring.node_key(signed.key_id, signed.node_name);
+            self.keys.push((signed.key_id, key));
+            self.keys.len().saturating_sub(1)
+        })
     }
 
     fn challenge(
@@ -114,26 +151,32 @@ impl Watched {
         at: Instant,
         now: Instant,
         signed: &Signed<'_>,
-        key: &Key,
+        key: usize,
         random: impl FnOnce() -> Option<Nonce>,
     ) -> Option<Packet> {
         let Signed { key_id, crash_id, sequence, .. } = *signed;
         if now.saturating_since(at) > OLD {
             return None;
         }
-        let before = self.challenged.iter_mut().find(|(id, _)| *id == crash_id);
-        match before {
-            Some((_, latest)) if sequence <= *latest => return None,
-            Some((_, latest)) => *latest = sequence,
+        match self.challenged.iter_mut().find(|one| one.crash_id == crash_id) {
+            Some(one) if sequence <= one.sequence => return None,
+            Some(one) if one.in_vain >= IN_VAIN && now.saturating_since(one.at) < SELDOM => {
+                return None;
+            }
+            Some(one) => {
+                let in_vain = one.in_vain.saturating_add(1);
+                *one = Challenged { crash_id, sequence, at: now, in_vain };
+            }
             None => {
                 if self.challenged.len() >= CRASHES {
                     self.challenged.pop_front();
                 }
-                self.challenged.push_back((crash_id, sequence));
+                self.challenged.push_back(Challenged { crash_id, sequence, at: now, in_vain: 1 });
             }
         }
         let nonce = self.challenger.challenge(now, random()?);
-        Some(Challenge { key_id, crash_id, nonce }.encode(key))
+        let (_, key) = self.keys.get(key)?;
+        Some(Challenge { key_id, crash_id, nonce }.encode(key.as_ref()?))
     }
 }
 
@@ -231,6 +274,25 @@ mod tests {
         assert!(hear(&mut examiner, &Specimen::of("n1", 7), 700).unwrap().challenge.is_some());
     }
 
+    /// Who cannot hear challenges is not sent one for each message.
+    #[test]
+    fn challenges_in_vain_become_few() {
+        let mut examiner = examiner();
+        let mut hear = |sequence: u64, answer: Option<Nonce>, at: u64| {
+            let specimen = Specimen { answer, ..Specimen::of("n1", sequence) };
+            hear(&mut examiner, &specimen, at).unwrap().challenge
+        };
+        for sequence in 1..=8 {
+            assert!(hear(sequence, None, 1_000 + sequence).is_some());
+        }
+        assert!(hear(9, None, 2_000).is_none());
+        assert!(hear(10, None, 6_007).is_none());
+        let answer = hear(11, None, 6_008).map(|packet| nonce(&packet, "n1"));
+        assert!(answer.is_some() && hear(12, None, 6_500).is_none());
+        assert!(hear(13, answer, 6_600).is_none());
+        assert!(hear(14, None, 6_700).is_some(), "it hears");
+    }
+
     #[test]
     fn keys_of_nodes_are_kept_once_and_unknown_ones_not_at_all() {
         let mut examiner = examiner();
@@ -243,7 +305,8 @@ mod tests {
             let specimen = Specimen { crash, ..Specimen::of("n1", 1) };
             assert!(hear(&mut examiner, &specimen, 100).is_ok());
         }
-        let watched = &examiner.nodes["n1"];
+        let watched = examiner.nodes.iter().next().unwrap();
+        assert_eq!(examiner.nodes.len(), 1);
         assert_eq!((watched.keys.len(), watched.challenged.len()), (1, CRASHES));
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Specimen<'a> {
     pub(crate) key_of: &'a str,
     pub(crate) crash: u8,
     pub(crate) sequence: u64,
+    /// In milliseconds.
+    pub(crate) uptime: u64,
     pub(crate) answer: Option<Nonce>,
     pub(crate) phase: Option<Phase>,
 }
@@ -45,8 +47,9 @@ pub(crate) struct Specimen<'a> {
 impl<'a> Specimen<'a> {
     /// A right one of the node `name`, its crash 1, with cluster key 1.
     pub(crate) fn of(name: &'a str, sequence: u64) -> Self {
-        let (answer, phase) = (None, None);
-        Self { name, key_id: 1, cluster: 1, key_of: name, crash: 1, sequence, answer, phase }
+        let (answer, phase, uptime) = (None, None, 1_000);
+        let (key_id, cluster, key_of, crash) = (1, 1, name, 1);
+        Self { name, key_id, cluster, key_of, crash, sequence, uptime, answer, phase }
     }
 
     /// That it arrived from `from` at `at`.
@@ -55,7 +58,7 @@ impl<'a> Specimen<'a> {
             node_name: Some(self.name),
             crash_id: Some(CrashId([self.crash; 16])),
             sequence: Some(self.sequence),
-            uptime: Some(1_000),
+            uptime: Some(self.uptime),
             answer: self.answer,
             phase: self.phase,
             key_id: Some(cluster(self.key_id).id()),

@@ -20,8 +20,9 @@ pub const CRASHES_PER_NODE: u32 = 16_384;
 /// How long is waited for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What became of one hearing: believed, or why not; or why it could not be remembered.
-pub(super) type Judgement = Result<Result<(), Disbelief>, StoreError>;
+/// What became of one hearing: believed, and what is on the disk of its crash, or why not; or why it could not be
+/// remembered.
+pub(super) type Judgement = Result<Result<Crash, Disbelief>, StoreError>;
 
 /// The replay memory of this host: what was heard of each crash of each node (PROTOCOL.md §10).
 ///
@@ -33,6 +34,8 @@ pub struct Memory {
     identity: Identity,
     clock: String,
     is_new: bool,
+    /// See [`Memory::lagging`].
+    since: Option<Instant>,
 }
 
 impl Memory {
@@ -70,7 +73,8 @@ impl Memory {
             }
             Found::Damaged(trouble) => return Err(StoreError::Damaged { path, trouble }),
         };
-        let memory = Self { connection, path, identity, clock, is_new: is_new || is_new_file };
+        let is_new = is_new || is_new_file;
+        let memory = Self { connection, path, identity, clock, is_new, since: None };
         memory.is_in_place()?;
         Ok(memory)
     }
@@ -80,6 +84,14 @@ impl Memory {
     #[must_use]
     pub fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Programs that hear for long write the greatest SEQUENCE of a crash only once in [`LAG`]. The one that did so
+    /// before may have heard messages until `since` that it did not write down: of a crash that was heard of
+    /// before then, a message that was sent before then counts only if it was not under way for longer than [`PROMPT`].
+    #[must_use]
+    pub(super) fn lagging(self, since: Option<Instant>) -> Self {
+        Self { since, ..self }
     }
 
     /// The file.
@@ -95,7 +107,9 @@ impl Memory {
     /// The outer one when it cannot be remembered: then nothing has changed.
     pub fn judge(&mut self, hearing: &Hearing) -> Result<Result<(), Disbelief>, StoreError> {
         let mut judgements = self.judge_all(std::slice::from_ref(hearing))?;
-        judgements.pop().unwrap_or_else(|| Err(StoreError::Gone { path: self.path.clone() }))
+        let judgement = judgements.pop();
+        let judgement = judgement.map(|judgement| judgement.map(|result| result.map(drop)));
+        judgement.unwrap_or_else(|| Err(StoreError::Gone { path: self.path.clone() }))
     }
 
     /// [`Self::judge`] for each, in this order, with one commit for all.
@@ -109,7 +123,7 @@ impl Memory {
         let transaction = self.connection.transaction_with_behavior(immediate).map_err(told)?;
         let mut judgements = Vec::with_capacity(hearings.len());
         for hearing in hearings {
-            judgements.push(judge_one(&transaction, path, clock, hearing)?);
+            judgements.push(judge_one(&transaction, path, (clock, self.since), hearing)?);
         }
         transaction.commit().map_err(told)?;
         self.is_in_place()?;
@@ -162,7 +176,7 @@ impl Memory {
 fn judge_one(
     transaction: &Transaction<'_>,
     path: &Path,
-    clock: &str,
+    (clock, since): (&str, Option<Instant>),
     hearing: &Hearing,
 ) -> Result<Judgement, StoreError> {
     let told = |error| StoreError::of(path, PATIENCE, error);
@@ -182,13 +196,19 @@ fn judge_one(
     }
     let stamp = (hearing.sequence, hearing.uptime);
     let crash = known.as_ref().map(|(crash, _)| crash);
+    if let (Some(crash), Some(since), false) = (crash, since, hearing.live)
+        && crash.heard_at < since
+        && hearing.may_have_been_heard(crash, since)
+    {
+        return Ok(Ok(Err(Disbelief::Replayed)));
+    }
     match Crash::judge_stamp(crash, hearing.at, stamp, hearing.live) {
         Ok(crash) => {
             // Programs that read the same datagram need not all write it.
             if known.is_none_or(|(known, heard_by)| known != crash || heard_by != clock) {
                 remember(transaction, hearing, &crash, clock).map_err(told)?;
             }
-            Ok(Ok(Ok(())))
+            Ok(Ok(Ok(crash)))
         }
         Err(disbelief) => Ok(Ok(Err(disbelief))),
     }

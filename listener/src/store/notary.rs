@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use fence_kdump_core::{CrashId, Disbelief};
+use fence_kdump_core::{Crash, CrashId, Disbelief, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant as Timer, sleep_until};
 
@@ -80,6 +80,8 @@ pub struct Judged<T> {
     pub ticket: T,
     /// Whether the message is believed. `Ok` means that it is remembered for good, or that it is live.
     pub result: Result<(), Disbelief>,
+    /// What is on the disk of its crash by now, if that was looked up.
+    pub crash: Option<Crash>,
     /// Why it is not remembered, which people have to be told.
     pub trouble: Option<Arc<StoreError>>,
 }
@@ -98,7 +100,7 @@ struct Waiting<T> {
 enum Answer {
     Opened { is_new: bool },
     NotOpened(Arc<StoreError>),
-    Judged(u64, Result<Result<(), Disbelief>, Arc<StoreError>>),
+    Judged(u64, Result<Result<Crash, Disbelief>, Arc<StoreError>>),
 }
 
 impl<T> Notary<T> {
@@ -109,10 +111,24 @@ impl<T> Notary<T> {
     /// # Errors
     /// When the system makes no thread.
     pub fn start(dir: &Path) -> io::Result<Self> {
+        Self::begin(dir, None)
+    }
+
+    /// The same for a program that hears for long, from `since` on, and submits what it hears of a crash that is
+    /// known no later than [`super::LAG`] after what it submitted last. What one like it may have heard before and
+    /// not written down is [`Disbelief::Replayed`] if it was under way for longer than [`super::PROMPT`].
+    ///
+    /// # Errors
+    /// When the system makes no thread.
+    pub fn since(dir: &Path, since: Instant) -> io::Result<Self> {
+        Self::begin(dir, Some(since))
+    }
+
+    fn begin(dir: &Path, since: Option<Instant>) -> io::Result<Self> {
         let (desk, submitted) = sync_channel(ROOM);
         let (tell, answers) = unbounded_channel();
         let folder = dir.to_owned();
-        let clerk = Clerk { dir: folder, memory: None, was_open: false, tell };
+        let clerk = Clerk { dir: folder, since, memory: None, was_open: false, tell };
         thread::Builder::new().name("replay memory".to_owned()).spawn(|| clerk.work(submitted))?;
         let path = dir.join(place::NAME);
         Ok(Self {
@@ -136,7 +152,7 @@ impl<T> Notary<T> {
         let is_waiting = |one: &Waiting<T>| hearing.is_copy_of(&one.crash, one.stamp);
         if self.latest.judge(&hearing).is_err() || self.waiting.iter().any(is_waiting) {
             let result = Err(Disbelief::Replayed);
-            return Some(Judged { ticket, result, trouble: None });
+            return Some(Judged { ticket, result, crash: None, trouble: None });
         }
         let (live, crash, stamp) = (hearing.live, hearing.crash(), hearing.stamp());
         let until = Timer::now() + if live { PATIENCE_LIVE } else { PATIENCE };
@@ -213,7 +229,7 @@ impl<T> Notary<T> {
     fn answer(
         &mut self,
         number: u64,
-        judgement: Result<Result<(), Disbelief>, Arc<StoreError>>,
+        judgement: Result<Result<Crash, Disbelief>, Arc<StoreError>>,
     ) -> Option<Judged<T>> {
         let place = self.waiting.iter().position(|waiting| waiting.number == number)?;
         let waiting = self.waiting.remove(place)?;
@@ -222,7 +238,8 @@ impl<T> Notary<T> {
                 if result.is_ok() {
                     self.latest.believed(waiting.crash, waiting.stamp);
                 }
-                Judged { ticket: waiting.ticket, result, trouble: None }
+                let (crash, result) = (result.ok(), result.map(drop));
+                Judged { ticket: waiting.ticket, result, crash, trouble: None }
             }
             Err(error) => waiting.unremembered(error),
         })
@@ -243,13 +260,14 @@ impl<T> Waiting<T> {
     /// What cannot be remembered is not believed, unless it is live (PROTOCOL.md §10).
     fn unremembered(self, error: Arc<StoreError>) -> Judged<T> {
         let result = if self.live { Ok(()) } else { Err(Disbelief::Unremembered) };
-        Judged { ticket: self.ticket, result, trouble: Some(error) }
+        Judged { ticket: self.ticket, result, crash: None, trouble: Some(error) }
     }
 }
 
 /// Works in the thread.
 struct Clerk {
     dir: PathBuf,
+    since: Option<Instant>,
     memory: Option<Memory>,
     was_open: bool,
     tell: UnboundedSender<Answer>,
@@ -290,7 +308,7 @@ impl Clerk {
             Some(memory) => memory,
             None => {
                 let open = if self.was_open { Memory::reopen } else { Memory::open };
-                let memory = open(&self.dir)?;
+                let memory = open(&self.dir)?.lagging(self.since);
                 self.was_open = true;
                 self.say(Answer::Opened { is_new: memory.is_new() });
                 memory

@@ -201,7 +201,7 @@ async fn hangs(disk: &Path) {
     assert!(notary.submit(hearing(1, 2, 1_002_000_000_000, true), 2).is_none());
     assert!(start.elapsed() < Duration::from_millis(100), "{:?}", start.elapsed());
     match timeout(soon, notary.next()).await {
-        Ok(News::Judged(Judged { ticket: 2, result: Ok(()), trouble: Some(trouble) })) => {
+        Ok(News::Judged(Judged { ticket: 2, result: Ok(()), trouble: Some(trouble), .. })) => {
             assert!(matches!(*trouble, StoreError::Hangs { .. }), "{trouble:?}");
         }
         other => panic!("{other:?}"),
@@ -212,7 +212,7 @@ async fn hangs(disk: &Path) {
     assert!(silence.is_err(), "believed while it was not written: {silence:?}");
     drop(frozen);
     match timeout(soon, notary.next()).await {
-        Ok(News::Judged(Judged { ticket: 1, result: Ok(()), trouble: None })) => {}
+        Ok(News::Judged(Judged { ticket: 1, result: Ok(()), trouble: None, .. })) => {}
         other => panic!("{other:?}"),
     }
 }

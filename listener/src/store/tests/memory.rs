@@ -169,3 +169,38 @@ fn a_stolen_node_key_fills_no_disk() {
     drop(Memory::open(dir.path()).unwrap());
     assert!(start.elapsed() < Duration::from_secs(2), "opened in {:?}", start.elapsed());
 }
+
+/// A daemon wrote down the first message of a crash, heard the next ones, and was killed at 1,004.5 s.
+#[test]
+fn what_a_killed_program_may_have_heard_counts_only_when_it_is_prompt() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut memory = Memory::open(dir.path()).unwrap();
+    assert_eq!(memory.judge(&heard(1, 1)).unwrap(), Ok(()));
+    drop(memory);
+    let since = Instant::from_nanos(1_004_500_000_000);
+    let open = || Memory::open(dir.path()).unwrap().lagging(Some(since));
+    let late = |sequence: u32, millis: u64| {
+        let hearing = heard(1, sequence);
+        let at = Instant::from_nanos(hearing.at.as_nanos() + millis * 1_000_000);
+        Hearing { at, ..hearing }
+    };
+    let mut memory = open();
+    // Captured before, and sent again at once after the start.
+    for sequence in [2, 3, 4] {
+        let replayed = Hearing { at: since, ..heard(1, sequence) };
+        assert_eq!(memory.judge(&replayed).unwrap(), Err(Disbelief::Replayed));
+    }
+    assert_eq!(memory.judge(&late(4, 101)).unwrap(), Err(Disbelief::Replayed));
+    // It lay in the queue of the port meanwhile.
+    assert_eq!(memory.judge(&late(4, 100)).unwrap(), Ok(()));
+    // Sent after the start: as late as any.
+    assert_eq!(memory.judge(&late(5, 1_900)).unwrap(), Ok(()));
+    drop(memory);
+    let mut memory = open();
+    assert_eq!(memory.judge(&late(5, 1_950)).unwrap(), Err(Disbelief::Replayed));
+    assert_eq!(memory.judge(&late(6, 1_950)).unwrap(), Ok(()));
+    // Who has not heard of the crash knows nothing, and who answers is live.
+    assert_eq!(memory.judge(&heard(2, 1)).unwrap(), Ok(()));
+    let live = Hearing { live: true, ..late(6, 1_980) };
+    assert_eq!(memory.judge(&live).unwrap(), Ok(()));
+}

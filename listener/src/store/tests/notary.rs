@@ -53,7 +53,7 @@ fn answers_come_in_order_with_what_they_are_about() {
             assert!(notary.submit(late, 1_000).is_none());
         }
         for sequence in 1..=80 {
-            let Judged { ticket, result, trouble } = judged(&mut notary).await;
+            let Judged { ticket, result, trouble, .. } = judged(&mut notary).await;
             assert_eq!((ticket, result), (sequence, Ok(())));
             assert!(trouble.is_none());
             assert_eq!(judged(&mut notary).await.result, Ok(()));
@@ -106,7 +106,7 @@ fn a_memory_that_cannot_be_opened_is_told_at_once_and_with_each_answer() {
         assert!(notary.submit(heard(1, 1), 1).is_none());
         assert!(notary.submit(live(heard(1, 2)), 2).is_none());
         for (number, said) in [(1, Err(Disbelief::Unremembered)), (2, Ok(()))] {
-            let Judged { ticket, result, trouble } = judged(&mut notary).await;
+            let Judged { ticket, result, trouble, .. } = judged(&mut notary).await;
             assert_eq!((ticket, result), (number, said));
             assert!(trouble.unwrap().to_string().contains(dir.to_str().unwrap()));
         }
@@ -184,7 +184,7 @@ fn nothing_waits_for_a_memory_that_does_not_answer() {
         assert_eq!(notary.overrun(), u64::try_from(refused).unwrap());
         let at_once = notary.submit(live(heard(1, 9_000)), 9).expect("no room");
         assert_eq!(at_once.result, Ok(()), "live messages count");
-        let Judged { ticket, result, trouble } = judged(&mut notary).await;
+        let Judged { ticket, result, trouble, .. } = judged(&mut notary).await;
         assert_eq!((ticket, result), (0, Ok(())), "the live one first");
         assert!(matches!(*trouble.unwrap(), StoreError::Hangs { .. }));
         let waited = start.elapsed();
