@@ -14,7 +14,8 @@ mod signed;
 
 use fence_kdump_tests::datagram::{LITTLE, PORT};
 use fence_kdump_tests::{Need, Netns, Proc, Run, programs, requires};
-use std::net::UdpSocket;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -109,13 +110,24 @@ fn agent_in(net: &Netns, address: &str) -> Proc {
     agent
 }
 
+/// The next datagram, within [`LIMIT`], and where it came from.
+#[track_caller]
+fn next(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
+    let mut buffer = [0; 600];
+    socket.set_read_timeout(Some(LIMIT)).expect("a time");
+    loop {
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => return (buffer[..length].to_vec(), from),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("no message: {error}"),
+        }
+    }
+}
+
 /// How long it took until the first message came to `socket`, at most [`LIMIT`].
 #[track_caller]
 fn heard(socket: &UdpSocket, since: Instant) -> Duration {
-    let mut buffer = [0; 600];
-    socket.set_read_timeout(Some(LIMIT)).expect("a time");
-    let (length, _) = socket.recv_from(&mut buffer).expect("a message");
-    assert_eq!(buffer[..length], LITTLE);
+    assert_eq!(next(socket).0, LITTLE);
     since.elapsed()
 }
 

@@ -1,6 +1,6 @@
 //! Addresses that are learnt on the link: from routers, and by DHCP.
 
-use super::{LIMIT, Lab, MAC, NEEDS, heard};
+use super::{LIMIT, Lab, MAC, NEEDS, heard, next};
 use fence_kdump_tests::{Need, Netns, Proc, Run, requires};
 use std::time::{Duration, Instant};
 
@@ -48,10 +48,7 @@ fn by_dhcp_that_is_late_and_odd() {
     let plan = format!("link eth0 mac {MAC} dhcp4");
     let sender = lab.sender(&plan, &["10.7.0.254"]).spawn();
     // One that offers what no host can have.
-    odd.set_read_timeout(Some(LIMIT)).expect("a time");
-    let mut question = [0; 600];
-    let (length, _) = odd.recv_from(&mut question).expect("a question");
-    let mut answer = question[..length].to_vec();
+    let (mut answer, _) = next(&odd);
     answer[0] = 2;
     answer[16..20].copy_from_slice(&[127, 0, 0, 1]);
     answer[242] = 2;

@@ -1,6 +1,7 @@
 //! What is reached, with what stands in the plan.
 
-use super::{LIMIT, Lab, MAC, NEEDS, agent_in, heard};
+use super::{LIMIT, Lab, MAC, NEEDS, agent_in, heard, next};
+use fence_kdump_tests::datagram::BIG;
 use fence_kdump_tests::{Need, Netns, Run, programs, requires};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
@@ -216,5 +217,29 @@ fn mode_kernel() {
     let show = Run::new("ip").args(["-o", "addr"]).inside(&lab.node).run(LIMIT).expect_success();
     for address in ["10.7.0.1/24", "fd07::1/64"] {
         assert!(show.stdout.contains(address), "{show}");
+    }
+}
+
+/// The same source on a machine of the other byte order, whose emulator knows neither socket filters nor
+/// memberships: it speaks without them.
+#[test]
+fn on_another_machine() {
+    if !requires(&[Need::Root, Need::Netns, Need::QemuUser, Need::Senders]) {
+        return;
+    }
+    let lab = Lab::new(&["10.7.0.2/24", "fd07::2/64"]);
+    let sockets = [lab.peer.udp("10.7.0.2:7410"), lab.peer.udp("[fd07::2]:7410")];
+    let plan = format!(
+        "send -c 2 -i 2 peer\nnode peer 10.7.0.2 fd07::2\n\
+         link eth0 mac {MAC} address 10.7.0.1/24 address fd07::1/64"
+    );
+    let sender = Run::new("qemu-s390x-static")
+        .arg(programs::sender_for("s390x"))
+        .args(["-v", "--plan"])
+        .arg(lab.plan(&plan))
+        .inside(&lab.node);
+    let _ = sender.run(LIMIT).expect_success();
+    for socket in &sockets {
+        assert_eq!(next(socket).0, BIG);
     }
 }

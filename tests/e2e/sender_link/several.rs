@@ -1,6 +1,6 @@
 //! Several links, several cards of one link, cards that come and go and are renamed.
 
-use super::{LIMIT, Lab, MAC, NEEDS, forget, heard};
+use super::{LIMIT, Lab, MAC, NEEDS, forget, heard, next};
 use fence_kdump_tests::requires;
 use std::time::{Duration, Instant};
 
@@ -46,24 +46,20 @@ fn all_links_that_work() {
     let plan = format!(
         "link eth0 mac {MAC} address 10.7.0.1/24\nlink eth1 mac {SECOND} address 10.8.0.1/24"
     );
-    let _sender = lab.sender(&plan, &["255.255.255.255"]).spawn();
+    let sender = lab.sender(&plan, &["255.255.255.255"]).spawn();
     let mut from = std::collections::BTreeSet::new();
-    let mut buffer = [0; 600];
     while from.len() < 2 {
-        let (_, source) = socket.recv_from(&mut buffer).expect("a message over each link");
-        from.insert(source.ip().to_string());
+        from.insert(next(&socket).1.ip().to_string());
     }
     assert!(from.iter().map(String::as_str).eq(["10.7.0.1", "10.8.0.1"]));
     // Or through the one that is named.
-    forget(&socket);
-    drop(_sender);
+    drop(sender);
     forget(&socket);
     let words = ["-c1", "-d", "eth1", "255.255.255.255"];
     let _ = lab.sender(&plan, &words).run(LIMIT).expect_success();
-    let (_, source) = socket.recv_from(&mut buffer).expect("a message");
-    assert_eq!(source.ip().to_string(), "10.8.0.1");
+    assert_eq!(next(&socket).1.ip().to_string(), "10.8.0.1");
     socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a time");
-    assert!(socket.recv_from(&mut buffer).is_err(), "only there");
+    assert!(socket.recv_from(&mut [0; 600]).is_err(), "only there");
 }
 
 /// A bond's cards are tried in turn: the first has no carrier, later the first one works and then the

@@ -41,8 +41,9 @@ impl Socket {
             first: *const Instruction,
         }
         let program = Program { length: filter.len() as u16, first: filter.as_ptr() };
+        // Without a filter more is handed over than needed, which is better than nothing.
         // SAFETY: the kernel reads the program, as many instructions as it says.
-        unsafe { self.set_from(SOL_SOCKET, SO_ATTACH_FILTER, &raw const program)? };
+        let _ = unsafe { self.set_from(SOL_SOCKET, SO_ATTACH_FILTER, &raw const program) };
         /// `struct sockaddr_ll`
         #[repr(C)]
         struct Place {
@@ -66,9 +67,11 @@ impl Socket {
         }
         let membership =
             Membership { interface, kind: PACKET_MR_ALLMULTI, length: 0, address: [0; 8] };
-        // Questions for the MAC address of an IPv6 address come as multicast.
+        // Questions for the MAC address of an IPv6 address come as multicast. Whoever cannot hear them can
+        // still speak.
         // SAFETY: the kernel reads the membership.
-        unsafe { self.set_from(SOL_PACKET, PACKET_ADD_MEMBERSHIP, &raw const membership) }
+        let _ = unsafe { self.set_from(SOL_PACKET, PACKET_ADD_MEMBERSHIP, &raw const membership) };
+        Ok(())
     }
 
     /// # Safety
