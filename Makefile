@@ -108,7 +108,7 @@ prepare:
 RUNS ?= 1
 vm: prepare dist
 	FENCE_KDUMP_SKIP=$$(cat target/skip) FENCE_KDUMP_VM_RUNS=$(RUNS) \
-	    $(CARGO) test -p fence-kdump-tests --test vm -- --nocapture --test-threads=1
+	    $(CARGO) test -p fence-kdump-tests --test vm --test vm_images -- --nocapture --test-threads=1
 
 bench: prepare dist senders
 	$(CARGO) bench -p fence-kdump-benches -- --noplot

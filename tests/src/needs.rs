@@ -26,6 +26,8 @@ pub enum Need {
     Qemu,
     /// `makedumpfile`, which reads the memory of crashed kernels.
     Makedumpfile,
+    /// `mmdebstrap` and `mkfs.ext4`, for images that a distribution's own tools build.
+    Images,
     /// `qemu-s390x-static` and its brothers.
     QemuUser,
     /// The senders for other machines, built by `make senders`.
@@ -82,6 +84,7 @@ impl Need {
             Need::Crmsh => "crmsh",
             Need::Qemu => "qemu",
             Need::Makedumpfile => "makedumpfile",
+            Need::Images => "images",
             Need::QemuUser => "qemu-user",
             Need::Senders => "senders",
             Need::Valgrind => "valgrind",
@@ -117,6 +120,7 @@ impl Need {
             Need::Crmsh => "install crmsh",
             Need::Qemu => "install qemu-system-x86 and cpio",
             Need::Makedumpfile => "install makedumpfile",
+            Need::Images => "install mmdebstrap, debian-archive-keyring and e2fsprogs",
             Need::QemuUser => "install qemu-user-static",
             Need::Senders => "add the Rust targets that 'make senders' names, then run it",
             Need::Valgrind => "install valgrind",
@@ -152,6 +156,7 @@ impl Need {
             Need::Crmsh => all(&["crm"]),
             Need::Qemu => all(&["qemu-system-x86_64", "cpio"]),
             Need::Makedumpfile => all(&["makedumpfile", "ldd", "tar"]),
+            Need::Images => all(&["mmdebstrap", "mkfs.ext4", "debugfs"]),
             Need::QemuUser => all(&["qemu-s390x-static"]),
             Need::Senders => FOREIGN.iter().all(|machine| find_sender_for(machine).is_some()),
             Need::Valgrind => all(&["valgrind"]),

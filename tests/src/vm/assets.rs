@@ -7,7 +7,21 @@ use std::sync::OnceLock;
 #[derive(Debug, Clone)]
 pub struct Assets {
     root: PathBuf,
+    /// Another kernel than the one there, with the drivers of the network card.
+    other: Option<(PathBuf, Vec<PathBuf>)>,
 }
+
+/// The drivers of the network card in a kernel whose modules are not of the assets, in loading order.
+const DRIVERS: [&str; 8] = [
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_legacy_dev",
+    "virtio_pci_modern_dev",
+    "virtio_pci",
+    "failover",
+    "net_failover",
+    "virtio_net",
+];
 
 impl Assets {
     /// The assets below [`super::directory`], fetched first when they are not there yet.
@@ -34,13 +48,35 @@ impl Assets {
             assert!(status.success(), "{}: {status}", script.display());
             (root, lock)
         });
-        Self { root: root.clone() }
+        Self { root: root.clone(), other: None }
+    }
+
+    /// The same with the kernel of `distribution`, so that all of a comparison run the same one.
+    ///
+    /// # Panics
+    /// When a driver is missing there.
+    #[must_use]
+    pub fn with_kernel_of(distribution: &super::Distribution) -> Self {
+        let folder = format!("/usr/lib/modules/{}/kernel", distribution.kernel_version());
+        let folder = distribution.original(&folder);
+        let found = |name: &&str| {
+            ["drivers/virtio", "drivers/net", "net/core"]
+                .map(|part| folder.join(part).join(format!("{name}.ko")))
+                .into_iter()
+                .find(|path| path.is_file())
+                .unwrap_or_else(|| panic!("{name}: no such module in {}", folder.display()))
+        };
+        let modules = DRIVERS.iter().map(found).collect();
+        Self { other: Some((distribution.kernel(), modules)), ..Self::get() }
     }
 
     /// The kernel, for production and crash alike.
     #[must_use]
     pub fn kernel(&self) -> PathBuf {
-        self.root.join("vmlinuz")
+        match &self.other {
+            Some((kernel, _)) => kernel.clone(),
+            None => self.root.join("vmlinuz"),
+        }
     }
 
     /// The static busybox.
@@ -67,6 +103,9 @@ impl Assets {
     /// When the directory cannot be read.
     #[must_use]
     pub fn modules(&self) -> Vec<PathBuf> {
+        if let Some((_, modules)) = &self.other {
+            return modules.clone();
+        }
         let mut modules = files_of(&self.root.join("modules"));
         modules.sort();
         modules

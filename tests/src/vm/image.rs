@@ -52,6 +52,63 @@ impl Image {
         Ok(Self { path, sender_bytes })
     }
 
+    /// Builds the image `name` of a production kernel that loads `crash` with `append` on its command line. Its
+    /// own network is up, and it can make plans with `ctl`, for which it has `files` (from, to).
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn around(
+        name: &str,
+        assets: &Assets,
+        crash: Option<(&[u8], &str)>,
+        files: &[(PathBuf, String)],
+    ) -> io::Result<Self> {
+        let mut production = Archive::default();
+        production.file("init", include_bytes!("production-any.sh"));
+        production.copy("bin/busybox", &assets.busybox())?;
+        production.copy("bin/kexec", &assets.kexec())?;
+        add_libraries(&mut production, &assets.kexec(), &assets.libraries())?;
+        add_modules(&mut production, assets)?;
+        production.copy("boot/vmlinuz", &assets.kernel())?;
+        if let Some((image, append)) = crash {
+            production.file("boot/crash.img", image);
+            production.file("boot/append", append.as_bytes());
+        }
+        for (from, to) in files {
+            production.copy(to, from)?;
+            add_libraries(&mut production, from, Path::new(""))?;
+        }
+        let path = super::directory().join(format!("{name}.cpio"));
+        std::fs::write(&path, with_mount_points(production).finish())?;
+        Ok(Self { path, sender_bytes: 0 })
+    }
+
+    /// An image in which `sender` is all: it is `/init` itself, or starts the `init` given.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn early(
+        assets: &Assets,
+        sender: &Path,
+        plan: &str,
+        init: Option<&[u8]>,
+    ) -> io::Result<Vec<u8>> {
+        let mut crash = Archive::default();
+        crash.copy("init", sender)?;
+        crash.file("etc/fence_kdump/plan", plan.as_bytes());
+        for path in plan.lines().filter_map(|line| line.strip_prefix("module ")) {
+            let name = Path::new(path).file_name();
+            let module = assets.modules().into_iter().find(|it| it.file_name() == name);
+            let missing = || io::Error::other(format!("{path}: not among the modules"));
+            crash.copy(path.trim_start_matches('/'), &module.ok_or_else(missing)?)?;
+        }
+        if let Some(init) = init {
+            crash.copy("bin/busybox", &assets.busybox())?;
+            crash.file("init.real", init);
+        }
+        Ok(with_mount_points(crash).finish())
+    }
+
     /// What the sender and the libraries it needs add to the crash kernel's image.
     #[must_use]
     pub fn sender_bytes(&self) -> usize {
@@ -76,10 +133,7 @@ fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<(Vec<u8>,
     let mut crash = Archive::default();
     crash.file("init", include_bytes!("crash-init.sh"));
     crash.copy("bin/busybox", &assets.busybox())?;
-    for module in assets.modules() {
-        let name = module.file_name().expect("a file has a name").to_string_lossy();
-        crash.copy(&format!("modules/{name}"), &module)?;
-    }
+    add_modules(&mut crash, assets)?;
     let moment = match sender.map(|sender| sender.moment) {
         None => "never",
         Some(Moment::BeforeNetwork) => "before-network",
@@ -97,6 +151,15 @@ fn crash_image(assets: &Assets, sender: Option<&Sender>) -> io::Result<(Vec<u8>,
         crash.file("sender", format!("exec /bin/fence_kdump_send {command}\n").as_bytes());
     }
     Ok((with_mount_points(crash).finish(), sender_bytes))
+}
+
+/// The drivers of the network card, by names that sort as they are loaded.
+fn add_modules(archive: &mut Archive, assets: &Assets) -> io::Result<()> {
+    for (number, module) in (10..).zip(assets.modules()) {
+        let name = module.file_name().expect("a file has a name").to_string_lossy();
+        archive.copy(&format!("modules/{number}-{name}"), &module)?;
+    }
+    Ok(())
 }
 
 fn with_mount_points(mut archive: Archive) -> Archive {

@@ -12,12 +12,30 @@ use crate::Netns;
 
 /// Memory set aside for the crash kernel. Below 75M the cloud kernel does not come up here.
 const CRASHKERNEL: &str = "96M";
-/// Longest wait for a line of the console. A whole crash takes about 10 s where nothing else runs.
-const STEP: Duration = Duration::from_secs(120);
+/// Longest wait for a line of the console. A whole crash takes about 10 s where nothing else runs, with a whole
+/// Debian in the crash kernel a minute.
+const STEP: Duration = Duration::from_secs(240);
 /// Processor time, in seconds, after which the kernel ends a machine.
-const LIFE: u32 = 400;
+const LIFE: u32 = 900;
 /// Lines of the serial console shown when a test fails.
 const TAIL: usize = 60;
+
+/// What a machine is started with.
+#[derive(Debug, Clone)]
+pub struct Hardware<'a> {
+    /// Its kernel.
+    pub kernel: PathBuf,
+    /// The initramfs of that kernel.
+    pub initrd: PathBuf,
+    /// Memory, in MiB.
+    pub memory: u32,
+    /// Memory set aside for the crash kernel, as `crashkernel=` has it.
+    pub crashkernel: &'a str,
+    /// More words for the kernel's command line.
+    pub append: &'a str,
+    /// A disk, which it can write to.
+    pub disk: Option<PathBuf>,
+}
 
 /// A virtual machine under qemu, with every line of its serial console and the time it came.
 /// It ends with this value.
@@ -52,6 +70,22 @@ impl Machine {
     /// # Errors
     /// When qemu cannot be started or the log not be written.
     pub fn boot(net: &Netns, name: &str, assets: &Assets, image: &Image) -> io::Result<Self> {
+        let hardware = Hardware {
+            kernel: assets.kernel(),
+            initrd: image.path().to_owned(),
+            memory: 512,
+            crashkernel: CRASHKERNEL,
+            append: "",
+            disk: None,
+        };
+        Self::start(net, name, &hardware)
+    }
+
+    /// Starts a machine with any image. See [`Self::boot`].
+    ///
+    /// # Errors
+    /// When qemu cannot be started or the log not be written.
+    pub fn start(net: &Netns, name: &str, hardware: &Hardware<'_>) -> io::Result<Self> {
         let log = super::directory().join(format!("{name}.log"));
         let capture = super::directory().join(format!("{name}.pcap"));
         // Each of these becomes the next, so that the process id is qemu's own. Should this test be
@@ -61,20 +95,26 @@ impl Machine {
             .args(["setpriv", "--pdeathsig", "KILL"])
             .arg("prlimit")
             .arg(format!("--cpu={}", LIFE))
-            .args(
-                "qemu-system-x86_64 -accel tcg -m 512 -smp 1 -nodefaults -display none".split(' '),
-            )
+            .args("qemu-system-x86_64 -accel tcg -smp 1 -nodefaults -display none".split(' '))
+            .args(["-m", &hardware.memory.to_string()])
             .args("-serial stdio -no-reboot".split(' '))
             .args(
                 "-netdev user,id=n0,ipv6=off -device virtio-net-pci,netdev=n0,romfile=".split(' '),
             )
             .args(["-object".to_owned(), dump_to(&capture)])
             .arg("-kernel")
-            .arg(assets.kernel())
+            .arg(&hardware.kernel)
             .arg("-initrd")
-            .arg(image.path())
+            .arg(&hardware.initrd)
             .arg("-append")
-            .arg(format!("console=ttyS0 panic=1 crashkernel={CRASHKERNEL}"))
+            .arg(format!(
+                "console=ttyS0 panic=1 crashkernel={} {}",
+                hardware.crashkernel, hardware.append
+            ))
+            .args(hardware.disk.iter().flat_map(|disk| {
+                let drive = format!("file={},if=virtio,format=raw", disk.display());
+                ["-drive".to_owned(), drive]
+            }))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -98,17 +138,14 @@ impl Machine {
     /// were waited for, or passed over, are gone.
     ///
     /// # Panics
-    /// When the machine ends, or two minutes pass, before the line comes.
+    /// When the machine ends, or four minutes pass, before the line comes.
     pub fn wait_for(&mut self, words: &str) -> (Instant, String) {
         let deadline = Instant::now() + STEP;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
                 Ok((at, line)) => {
-                    if self.recent.len() == TAIL {
-                        self.recent.pop_front();
-                    }
-                    self.recent.push_back(line.clone());
+                    self.keep(line.clone());
                     if line.contains(words) {
                         return (at, line);
                     }
@@ -149,6 +186,35 @@ impl Machine {
         Crash { panic, kernel, init, sender }
     }
 
+    /// Makes the production kernel panic and follows it up to the first process of its crash kernel,
+    /// whatever image that has.
+    ///
+    /// # Panics
+    /// As [`Self::wait_for`].
+    pub fn crash_any(&mut self) -> Crash {
+        self.tell("crash");
+        let panic = self.wait_for("Kernel panic - not syncing").0;
+        let kernel = self.wait_for("Linux version").0;
+        let init = self.wait_for("Run /init as init process").0;
+        Crash { panic, kernel, init, sender: init }
+    }
+
+    /// Waits until the machine has reset itself, which ends it here.
+    ///
+    /// # Panics
+    /// When it has not within eight minutes.
+    pub fn wait_for_reset(&mut self) -> Instant {
+        let deadline = Instant::now() + 2 * STEP;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok((_, line)) => self.keep(line),
+                Err(RecvTimeoutError::Disconnected) => return Instant::now(),
+                Err(RecvTimeoutError::Timeout) => panic!("{}: it was to reset itself", self.name),
+            }
+        }
+    }
+
     /// Asks the production kernel's `/init` for a sign of life and waits for it.
     ///
     /// # Panics
@@ -166,7 +232,19 @@ impl Machine {
         datagrams(&std::fs::read(&self.capture)?)
     }
 
-    fn tell(&mut self, word: &str) {
+    /// For the end of a test that fails.
+    fn keep(&mut self, line: String) {
+        if self.recent.len() == TAIL {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(line);
+    }
+
+    /// Writes a line to the machine's console.
+    ///
+    /// # Panics
+    /// When the machine has ended.
+    pub fn tell(&mut self, word: &str) {
         writeln!(self.console, "{word}").expect("qemu reads its console");
     }
 }

@@ -13,14 +13,16 @@
 
 mod assets;
 mod cpio;
+mod distribution;
 mod image;
 mod machine;
 mod timings;
 mod wire;
 
 pub use assets::Assets;
+pub use distribution::Distribution;
 pub use image::{Image, Moment, Sender};
-pub use machine::{Crash, Machine};
+pub use machine::{Crash, Hardware, Machine};
 pub use timings::{Row, Timings};
 pub use wire::{Datagram, datagrams};
 
