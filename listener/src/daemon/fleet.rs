@@ -74,9 +74,11 @@ pub struct Heard {
     /// What it changed; `None` when nothing that is worth a line.
     pub told: Option<Told>,
     /// What is to be sent back to where it came from.
-    pub challenge: Option<Packet>,
+    ///
+    /// In a box, like the next one: most datagrams need neither, and each is handed on through here.
+    pub challenge: Option<Box<Packet>>,
     /// What has to be remembered; [`Fleet::judged`] wants to know what became of it.
-    pub hearing: Option<(Hearing, Ticket)>,
+    pub hearing: Option<Box<(Hearing, Ticket)>>,
     /// [`Fleet::remembered`] knows it.
     pub is_kept: bool,
 }
@@ -192,8 +194,9 @@ impl Fleet {
         random: impl FnOnce() -> Option<Nonce>,
     ) -> Heard {
         self.is_kept = false;
-        let heard = self.look_at(whose, datagram, now, random);
-        Heard { is_kept: self.is_kept, ..heard }
+        let mut heard = self.look_at(whose, datagram, now, random);
+        heard.is_kept = self.is_kept;
+        heard
     }
 
     fn look_at(
@@ -235,13 +238,14 @@ impl Fleet {
                     (false, None) => None,
                 };
                 if known.is_some() {
-                    let challenge = right.challenge;
+                    let challenge = right.challenge.map(Box::new);
                     return Heard { told: told.flatten(), challenge, ..Heard::default() };
                 }
                 let name = self.name(node);
                 let ticket = Ticket { node, name, datagram: datagram.clone(), is_live };
                 let hearing = Hearing::new(at, &signed, is_live);
-                let (challenge, hearing) = (right.challenge, Some((hearing, ticket)));
+                let challenge = right.challenge.map(Box::new);
+                let hearing = Some(Box::new((hearing, ticket)));
                 Heard { told: told.flatten(), challenge, hearing, is_kept: false }
             }
             Err(disbelief) => self.plain((whose, datagram), by_name, disbelief).into(),

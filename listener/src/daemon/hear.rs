@@ -22,12 +22,13 @@ impl Run {
             None => tell_details(datagram, &self.voice),
         }
         if let Some(challenge) = challenge
-            && let Err(error) = self.line.send(datagram.from, datagram.port, &challenge)
+            && let Err(error) = self.line.send(datagram.from, datagram.port, &*challenge)
         {
             let line = format!("no challenge could be sent to {}: {error}", datagram.from);
             self.voice.say_once(Weight::Detail, line);
         }
-        if let Some((hearing, ticket)) = hearing {
+        if let Some(pending) = hearing {
+            let (hearing, ticket) = *pending;
             let judged = match &mut self.notary {
                 Some(notary) => notary.submit(hearing, ticket),
                 None => {

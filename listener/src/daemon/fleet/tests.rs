@@ -97,7 +97,7 @@ fn judge(
 ) -> Option<String> {
     let datagram = specimen.arrived("192.0.2.99", s(second));
     let heard = fleet.hear(&datagram, s(second), || None);
-    let (_, ticket) = heard.hearing?;
+    let (_, ticket) = *heard.hearing?;
     line(heard.told.or_else(|| fleet.judged(&ticket, result)))
 }
 
@@ -137,14 +137,14 @@ fn an_answer_is_believed_at_once_and_alone_under_live() {
     let mut fleet = fleet_with((Policy::Live, Some(examiner())), &["n1=10.0.0.1"]);
     let first = Specimen::of("n1", 1).arrived("10.0.0.1", s(10));
     let heard = fleet.hear(&first, s(10), || Some(Nonce([5; 16])));
-    let (_, ticket) = heard.hearing.unwrap();
+    let (_, ticket) = *heard.hearing.unwrap();
     assert!(fleet.judged(&ticket, Ok(())).is_none(), "unproven");
     assert_eq!(status(&fleet, 10).pop().unwrap().state, "unheard");
     let answer = Some(nonce(&heard.challenge.unwrap(), "n1"));
     let live = Specimen { answer, ..Specimen::of("n1", 2) }.arrived("10.0.0.1", s(11));
     let heard = fleet.hear(&live, s(11), || None);
     assert!(line(heard.told).unwrap().contains("n1 (10.0.0.1, live): started"));
-    let (_, ticket) = heard.hearing.unwrap();
+    let (_, ticket) = *heard.hearing.unwrap();
     assert!(fleet.judged(&ticket, Ok(())).is_none(), "it was heard already");
     let known = status(&fleet, 11).pop().unwrap();
     assert_eq!((known.messages, known.proof.as_deref()), (1, Some("live")));
@@ -156,7 +156,7 @@ fn under_plain_each_message_is_one_message() {
     let mut fleet = fleet_with((Policy::Plain, Some(examiner())), &["n1=10.0.0.1"]);
     for (sequence, result) in [(1, Ok(())), (2, Err(Disbelief::Unremembered))] {
         let datagram = Specimen::of("n1", sequence).arrived("10.0.0.1", s(10 + sequence));
-        let (_, ticket) = fleet.hear(&datagram, s(12), || None).hearing.unwrap();
+        let (_, ticket) = *fleet.hear(&datagram, s(12), || None).hearing.unwrap();
         assert!(fleet.judged(&ticket, result).is_some());
     }
     let known = status(&fleet, 12).pop().unwrap();
@@ -184,7 +184,7 @@ fn who_says_what_it_does_is_lost_when_it_falls_silent() {
     assert_eq!(status(&fleet, 41)[0].state, "lost");
     let end = Specimen { phase: Some(Phase::Leaving), ..Specimen::of("n1", 2) };
     let datagram = end.arrived("10.0.0.1", s(50));
-    let (_, ticket) = fleet.hear(&datagram, s(50), || None).hearing.unwrap();
+    let (_, ticket) = *fleet.hear(&datagram, s(50), || None).hearing.unwrap();
     let Some(Told::Event(event)) = fleet.judged(&ticket, Ok(())) else { panic!("no event") };
     assert_eq!(event.event.kind, Kind::Rebooted);
 }
