@@ -84,14 +84,15 @@ impl Dump {
     /// It goes on.
     ///
     /// Of who reads straight through, it is known how far he is. Of who does not, as makedumpfile, which
-    /// looks for what is worth keeping first, and maps it: only how much has been written, not of how much.
+    /// looks for what is worth keeping first, and maps it: only how much has been written, not of how much. Before so much is
+    /// read that it cannot be anything besides, nobody can tell the two apart.
     pub fn go_on(&mut self, sight: &Sight) {
         let Sight { position, size, moved } = *sight;
         let enough = position.saturating_add(position / 8).saturating_add(BESIDES);
         let read = moved.map_or(position, |[read, _]| read);
         self.straight &= position >= self.position && read >= position && read <= enough;
         self.position = position;
-        let sure = core::mem::replace(&mut self.again, true) && position > 0;
+        let sure = core::mem::replace(&mut self.again, true) && position >= BESIDES;
         self.doing.progress = match moved {
             // It may yet be mapped, or jumped in.
             Some([_, written]) if !(self.straight && sure) => [written, 0],
@@ -168,6 +169,9 @@ mod tests {
         assert_eq!(progress(&[seen(9 * MIB, 9 * MIB, 1), seen(8 * MIB, 10 * MIB, 7)]), [7, 0]);
         assert_eq!(progress(&[seen(MIB, 30 * MIB, 7)]), [7, 0]);
         assert_eq!(progress(&[seen(0, 0, 7), seen(0, 0, 8)]), [8, 0]);
+        // Has read the head of it, maps the rest, and waits for whoever it writes to.
+        let waits = seen(7_760, 60_000, 110_404);
+        assert_eq!(progress(&[waits, waits, waits]), [110_404, 0]);
         // Once seen, never believed again.
         assert_eq!(progress(&[seen(90 * MIB, MIB, 7), seen(91 * MIB, 92 * MIB, 9)]), [9, 0]);
         let bare = Sight { moved: None, ..seen(MIB, 0, 0) };

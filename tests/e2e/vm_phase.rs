@@ -20,6 +20,9 @@ const SCRIPT: &str = r#"#!/bin/busybox sh
 say() { echo "<2>vm: $*" >/dev/kmsg; }
 mkdir /x /tmp
 tail -c +OFFSET "$0" | tar xz -C /x
+set -o pipefail
+# As to a disk or a network: an idle machine reads this little memory faster than anybody looks.
+slowly() { sleep 4; cat >/dev/null; }
 dump() { /x/ld.so --library-path /x /x/makedumpfile "$@"; }
 end() {
     say "$1: $2"
@@ -31,11 +34,11 @@ say "size of vmcore: $(stat -c %s /proc/vmcore)."
 sleep 2
 cp /proc/vmcore /dev/null
 end cp $?
-cat /proc/vmcore | (sleep 4; cat >/dev/null)
+cat /proc/vmcore | slowly
 end pipe $?
-dump -F -d 31 /proc/vmcore >/dev/null
+dump -F -d 31 /proc/vmcore | slowly
 end mapped $?
-dump --non-mmap -F -d 31 /proc/vmcore | cat >/dev/null
+dump --non-mmap -F -d 31 /proc/vmcore | slowly
 end read $?
 /x/fence_kdump_send --phase finished
 sleep 1
