@@ -32,7 +32,9 @@ end() {
 /x/fence_kdump_send -v -i1 -k /x/key "$@" &
 say "size of vmcore: $(stat -c %s /proc/vmcore)."
 sleep 2
-cp /proc/vmcore /dev/null
+cp /proc/vmcore /dev/null &
+sleep 0.3; kill -STOP $!; sleep 4; kill -CONT $!
+wait $!
 end cp $?
 cat /proc/vmcore | slowly
 end pipe $?
