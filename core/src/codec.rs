@@ -83,6 +83,25 @@ impl DecodeError {
     /// How many causes there are.
     pub const COUNT: usize = 14;
 
+    /// One of each cause, in their order, for whoever asks [`crate::tracker::Counters::refused`] about all of them: the
+    /// details do not matter there.
+    pub const EACH: [Self; Self::COUNT] = [
+        Self::Empty,
+        Self::Truncated { len: 0 },
+        Self::BadMagic { found: 0 },
+        Self::UnsupportedVersion { version: 0 },
+        Self::TrailingBytes { extra: 0 },
+        Self::TooLong { len: 0 },
+        Self::MacNotLast { kind: 0 },
+        Self::FieldCutOff { kind: 0 },
+        Self::RepeatedField { kind: 0 },
+        Self::UnknownCriticalField { kind: 0 },
+        Self::WrongFieldLength { kind: 0, len: 0 },
+        Self::BadNodeName,
+        Self::UnknownAlgorithm { algorithm: 0 },
+        Self::MissingField { kind: 0 },
+    ];
+
     /// Its place among the causes, 0 to 13, and what PROTOCOL.md §7 calls it.
     #[must_use]
     pub const fn cause(self) -> (usize, &'static str) {
@@ -289,5 +308,11 @@ mod tests {
     fn a_message_of_mixed_byte_order_is_of_no_known_version() {
         let bytes = [0x40, 0x2a, 0x30, 0x1b, 0, 0, 0, 1];
         assert_eq!(decode(&bytes), Err(DecodeError::UnsupportedVersion { version: 0x0100_0000 }));
+    }
+
+    #[test]
+    fn each_cause_is_listed_in_its_place() {
+        let places = DecodeError::EACH.map(|error| error.cause().0);
+        assert!(places.into_iter().eq(0..DecodeError::COUNT));
     }
 }

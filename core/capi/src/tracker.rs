@@ -340,7 +340,7 @@ pub unsafe extern "C" fn fence_kdump_tracker_count(
         // SAFETY: the caller vouches for both; the tracker is only read.
         let (many, place) = unsafe { (shown(tracker)?, Place::new(count)?) };
         let counters = many.counters();
-        let refused = REFUSALS.into_iter().find(|error| of_refusal(*error) == outcome);
+        let refused = DecodeError::EACH.into_iter().find(|error| of_refusal(*error) == outcome);
         let disbelieved = disbelief(outcome);
         place.put(match (outcome, refused, disbelieved) {
             (FENCE_KDUMP_OK, ..) => counters.heard(),
@@ -352,21 +352,3 @@ pub unsafe extern "C" fn fence_kdump_tracker_count(
     };
     code(tell())
 }
-
-/// One of each cause.
-const REFUSALS: [DecodeError; DecodeError::COUNT] = [
-    DecodeError::Empty,
-    DecodeError::Truncated { len: 0 },
-    DecodeError::BadMagic { found: 0 },
-    DecodeError::UnsupportedVersion { version: 0 },
-    DecodeError::TrailingBytes { extra: 0 },
-    DecodeError::TooLong { len: 0 },
-    DecodeError::MacNotLast { kind: 0 },
-    DecodeError::FieldCutOff { kind: 0 },
-    DecodeError::RepeatedField { kind: 0 },
-    DecodeError::UnknownCriticalField { kind: 0 },
-    DecodeError::WrongFieldLength { kind: 0, len: 0 },
-    DecodeError::BadNodeName,
-    DecodeError::UnknownAlgorithm { algorithm: 0 },
-    DecodeError::MissingField { kind: 0 },
-];

@@ -247,24 +247,7 @@ pub(super) fn disbelieved(counters: &tracker::Counters) -> [(&'static str, u64);
 
 /// Each cause of refusal and how many datagrams it cost, by the name in PROTOCOL.md §7.
 pub(super) fn refused(counters: &tracker::Counters) -> [(&'static str, u64); DecodeError::COUNT] {
-    // The details of an error do not matter to the counters.
-    let of_cause = [
-        DecodeError::Empty,
-        DecodeError::Truncated { len: 1 },
-        DecodeError::BadMagic { found: 0 },
-        DecodeError::UnsupportedVersion { version: 0 },
-        DecodeError::TrailingBytes { extra: 1 },
-        DecodeError::TooLong { len: 0 },
-        DecodeError::MacNotLast { kind: 0 },
-        DecodeError::FieldCutOff { kind: 0 },
-        DecodeError::RepeatedField { kind: 0 },
-        DecodeError::UnknownCriticalField { kind: 0 },
-        DecodeError::WrongFieldLength { kind: 0, len: 0 },
-        DecodeError::BadNodeName,
-        DecodeError::UnknownAlgorithm { algorithm: 0 },
-        DecodeError::MissingField { kind: 0 },
-    ];
-    of_cause.map(|error| (error.cause().1, counters.refused(error)))
+    DecodeError::EACH.map(|error| (error.cause().1, counters.refused(error)))
 }
 
 #[cfg(test)]
