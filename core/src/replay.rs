@@ -1,5 +1,7 @@
 //! Replays: what is remembered of a crash, and what follows from it (PROTOCOL.md §10).
 
+use core::time::Duration;
+
 use crate::auth::Signed;
 use crate::challenge::FRESH;
 use crate::policy::Disbelief;
@@ -75,7 +77,23 @@ impl Crash {
         }
         Ok(Self { origin: origin.min(latest), ..newest })
     }
+
+    /// Whether a receiver that was ended at `until`, at the latest, and had not written down all that it heard of this
+    /// crash, may have heard a message with this UPTIME (in milliseconds), which arrives at `at`: it was sent
+    /// before, and under way for longer than [`PROMPT`].
+    #[must_use]
+    pub fn may_have_included(&self, at: Instant, uptime: u64, until: Instant) -> bool {
+        let sent = self.origin.saturating_add(nanoseconds(from_millis(uptime)));
+        let late = nanoseconds(at.as_nanos()).saturating_sub(sent);
+        sent < nanoseconds(until.as_nanos()) && late > nanoseconds(from_millis(PROMPT_MILLIS))
+    }
 }
+
+/// How long a message may be under way that may have been heard before, by a receiver that was ended before it
+/// wrote that down.
+pub const PROMPT: Duration = Duration::from_millis(PROMPT_MILLIS);
+
+const PROMPT_MILLIS: u64 = 100;
 
 const FRESH_MILLIS: u64 = 2_000;
 const _: () = assert!(FRESH_MILLIS as u128 == FRESH.as_millis());

@@ -27,7 +27,7 @@ mod schema;
 use std::time::Duration;
 
 use fence_kdump_core::auth::Signed;
-use fence_kdump_core::{Crash, CrashId, Instant, KeyId};
+use fence_kdump_core::{CrashId, Instant, KeyId};
 
 pub use clock::name as clock_name;
 pub use error::StoreError;
@@ -37,10 +37,6 @@ pub use notary::{Judged, News, Notary, PATIENCE, PATIENCE_LIVE, ROOM};
 /// A program that hears for long need not write down each message of a crash that is known: what it heard of it
 /// this long after what is on the disk, or a little less, may be missing there.
 pub const LAG: Duration = Duration::from_secs(60);
-
-/// How long a message may be under way that may have been heard before, by a program that was killed before it
-/// wrote that down.
-pub const PROMPT: Duration = Duration::from_millis(100);
 
 /// Where the memory is kept unless configured otherwise.
 pub const STATE_DIR: &str = "/var/lib/fence_kdump";
@@ -82,16 +78,6 @@ impl Hearing {
             at,
             live,
         }
-    }
-
-    /// Whether a program that heard `crash` until `since` at the latest may have heard this as well.
-    fn may_have_been_heard(&self, crash: &Crash, since: Instant) -> bool {
-        let nanos = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        let uptime = nanos(self.uptime.saturating_mul(1_000_000));
-        let sent = crash.origin.saturating_add(uptime);
-        let late = nanos(self.at.as_nanos()).saturating_sub(sent);
-        let prompt = i64::try_from(PROMPT.as_nanos()).unwrap_or(0);
-        sent < nanos(since.as_nanos()) && late > prompt
     }
 }
 
