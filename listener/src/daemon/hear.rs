@@ -12,9 +12,9 @@ use crate::voice::{Voice, Weight};
 impl Run {
     /// A datagram came, from an address of `whose`.
     pub(super) fn hear(&mut self, datagram: &Datagram, whose: Option<NodeId>, now: Instant) {
-        let Heard { told, challenge, hearing, is_kept } =
+        let Heard { told, challenge, hearing } =
             self.fleet.hear_from(whose, datagram, now, proof::random);
-        if !is_kept {
+        if !self.fleet.has_kept() {
             self.line.remember(datagram);
         }
         match told {

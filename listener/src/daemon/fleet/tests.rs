@@ -5,7 +5,7 @@ use crate::control::packet::NodeStatus;
 use crate::daemon::Follow;
 use crate::proof::specimen::{Specimen, examiner, nonce};
 use crate::socket::Words;
-use fence_kdump_core::{ByteOrder, Phase, encode};
+use fence_kdump_core::{ByteOrder, Disbelief, Nonce, Phase, encode};
 
 fn message(from: &str, second: u64) -> Datagram {
     Datagram {

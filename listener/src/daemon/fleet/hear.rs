@@ -1,0 +1,217 @@
+//! The corridor that a message walks here: whose it is, what it proves, whether it is believed, and what it changes.
+
+use fence_kdump_core::{
+    Crash, Disbelief, Event, Instant, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
+};
+
+use super::{Fleet, Heard, Ticket, Told};
+use crate::daemon::chronicle::Happening;
+use crate::fleet::event::Kind;
+use crate::socket::Datagram;
+use crate::store::Hearing;
+
+impl Fleet {
+    /// From whose addresses these came, in their order.
+    ///
+    /// All of them at once, and a look at what is known of each, so that the processor waits for its memory once for
+    /// many and not for each when it is heard.
+    pub(in crate::daemon) fn look_up(&self, batch: &[Datagram]) -> Vec<Option<NodeId>> {
+        let whose: Vec<_> = batch.iter().map(|datagram| self.registry.at(datagram.from)).collect();
+        for node in whose.iter().flatten() {
+            std::hint::black_box(self.tracker.session(*node).copied());
+            std::hint::black_box(self.seen.get(*node).map(|seen| seen.is_active));
+        }
+        whose
+    }
+
+    /// A datagram came; it is `now`. `random` gives the nonce of a new challenge.
+    pub fn hear(
+        &mut self,
+        datagram: &Datagram,
+        now: Instant,
+        random: impl FnOnce() -> Option<Nonce>,
+    ) -> Heard {
+        self.hear_from(self.registry.at(datagram.from), datagram, now, random)
+    }
+
+    /// The same of one that came from an address of `whose`.
+    pub(in crate::daemon) fn hear_from(
+        &mut self,
+        whose: Option<NodeId>,
+        datagram: &Datagram,
+        now: Instant,
+        random: impl FnOnce() -> Option<Nonce>,
+    ) -> Heard {
+        self.is_kept = false;
+        let message = match datagram.message() {
+            Ok(message) => message,
+            Err(error) => {
+                let _ = self.tracker.refuse(error);
+                return Heard::default();
+            }
+        };
+        let claimed = message.extension.and_then(|said| said.node_name);
+        let by_name = claimed.and_then(|name| self.registry.signed_as(name));
+        let (Some(signed), Some(node)) = (message.signed(), by_name) else {
+            return self.plain((whose, datagram), by_name, Disbelief::Unsigned).into();
+        };
+        let Some(examiner) = &mut self.examiner else {
+            return self.plain((whose, datagram), by_name, Disbelief::UnknownKey).into();
+        };
+        match examiner.examine(datagram.received_at, now, &signed, random) {
+            Ok(right) => {
+                let (is_live, at) = (right.is_live, datagram.received_at);
+                let is_end =
+                    message.extension.and_then(|said| said.phase).is_some_and(Phase::is_end);
+                let known = self.ledger.judge(at, &signed, is_live, is_end);
+                let proof = match (is_live, known) {
+                    (true, _) => Some(Ok(Proof::Live)),
+                    (false, known) => known.map(|result| result.map(|()| Proof::Signed)),
+                };
+                let told = match proof {
+                    Some(Ok(proof)) => self.proven(node, datagram, &message, proof),
+                    Some(Err(why)) => self.plain((whose, datagram), Some(node), why),
+                    None => None,
+                };
+                let pending = || {
+                    let (name, datagram) = (self.name(node), datagram.clone());
+                    let ticket = Ticket { node, name, datagram, is_live };
+                    Box::new((Hearing::new(at, &signed, is_live), ticket))
+                };
+                let hearing = known.is_none().then(pending);
+                Heard { told, challenge: right.challenge.map(Box::new), hearing }
+            }
+            Err(disbelief) => self.plain((whose, datagram), by_name, disbelief).into(),
+        }
+    }
+
+    /// Whether the message that was heard last is among those that [`Fleet::remembered`] tells of.
+    #[must_use]
+    pub fn has_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// This much of the crash of a message that [`Fleet::hear`] wanted to have remembered is on the disk.
+    pub fn on_disk(&mut self, ticket: &Ticket, crash: Crash) {
+        let Ticket { datagram, .. } = ticket;
+        if let Some(signed) = datagram.message().ok().and_then(|message| message.signed()) {
+            self.ledger.written(datagram.received_at, &signed, crash);
+        }
+    }
+
+    /// What the memory says of a message that [`Fleet::hear`] wanted to have remembered: what that
+    /// changed.
+    pub fn judged(&mut self, ticket: &Ticket, result: Result<(), Disbelief>) -> Option<Told> {
+        let Ticket { node, name, datagram, is_live } = ticket;
+        if *is_live || self.registry.name(*node) != Some(name) {
+            return None;
+        }
+        match (datagram.message(), result) {
+            (Ok(message), Ok(())) => self.proven(*node, datagram, &message, Proof::Signed),
+            (said, Err(disbelief)) => {
+                if let (Ok(message), Disbelief::Unremembered) = (said, disbelief) {
+                    // An agent may challenge it.
+                    self.remember(*node, Proof::Signed, (datagram, &message));
+                }
+                let whose = self.registry.at(datagram.from);
+                self.plain((whose, datagram), Some(*node), disbelief)
+            }
+            (Err(_), Ok(())) => None,
+        }
+    }
+
+    /// A message proved who sent it.
+    fn proven(
+        &mut self,
+        node: NodeId,
+        datagram: &Datagram,
+        message: &Message<'_>,
+        proof: Proof,
+    ) -> Option<Told> {
+        match self.policy(node).admit(proof) {
+            Ok(proof) => self.believe(node, datagram, message, proof),
+            Err(disbelief) => {
+                // An agent may challenge it, or ask for less.
+                self.remember(node, proof, (datagram, message));
+                self.disbelieve(Some(node), datagram, disbelief)
+            }
+        }
+    }
+
+    /// A message proved nothing but where it came from, for want of what `disbelief` says.
+    fn plain(
+        &mut self,
+        (by_address, datagram): (Option<NodeId>, &Datagram),
+        by_name: Option<NodeId>,
+        disbelief: Disbelief,
+    ) -> Option<Told> {
+        let believed = by_address.filter(|id| self.policy(*id).admit(Proof::Plain).is_ok());
+        match (believed, datagram.message()) {
+            (Some(node), Ok(message)) => self.believe(node, datagram, &message, Proof::Plain),
+            _ => {
+                let signing = |id: &NodeId| self.policy(*id) != Policy::Plain;
+                let whose = by_name.filter(signing).or(by_address);
+                let cause = if whose.is_some() { disbelief } else { Disbelief::Stranger };
+                self.disbelieve(whose, datagram, cause)
+            }
+        }
+    }
+
+    fn believe(
+        &mut self,
+        node: NodeId,
+        datagram: &Datagram,
+        message: &Message<'_>,
+        proof: Proof,
+    ) -> Option<Told> {
+        let Datagram { received_at, from, .. } = datagram;
+        let report = message.report(proof);
+        let Outcome::Heard { event, .. } = self.tracker.hear(*received_at, node, &report) else {
+            return None;
+        };
+        self.remember(node, proof, (datagram, message));
+        let key_id = message.signed().filter(|_| proof > Proof::Plain).map(|signed| signed.key_id);
+        let seen = self.seen.of(node)?;
+        seen.from = Some(*from);
+        seen.key_id = key_id.or(seen.key_id);
+        seen.interval = report.interval;
+        // A node may well send plain messages beside signed ones.
+        seen.told.keep(Disbelief::Unsigned);
+        let kind = match event {
+            Event::Started => Kind::Started,
+            Event::Dumping | Event::Phase(Phase::Dumping) => Kind::Dumping,
+            Event::Phase(_) => Kind::Phase,
+            Event::Finished if report.phase == Some(Phase::Leaving) => Kind::Rebooted,
+            Event::Finished => Kind::Finished,
+            _ => return None,
+        };
+        let happening = Happening { node: self.name(node), kind, from: Some(*from) };
+        self.happened(happening, node).map(Told::Event)
+    }
+
+    fn remember(&mut self, node: NodeId, proof: Proof, said: (&Datagram, &Message<'_>)) {
+        self.is_kept = true;
+        self.remembered.remember(node, proof, said);
+    }
+
+    /// Told once for each cause, until something is believed again.
+    fn disbelieve(
+        &mut self,
+        node: Option<NodeId>,
+        datagram: &Datagram,
+        cause: Disbelief,
+    ) -> Option<Told> {
+        let _ = self.tracker.disbelieve(cause);
+        let Some(node) = node else {
+            self.candidates.hear(datagram);
+            return None;
+        };
+        let seen = self.seen.of(node)?;
+        // Each message that is no answer is unproven; whether an answer follows, shows.
+        if cause == Disbelief::Unproven || !seen.told.add(cause) {
+            return None;
+        }
+        let (name, from) = (self.name(node), datagram.from);
+        Some(Told::Disbelief(format!("{name}: a message from {from} does not count: {cause}")))
+    }
+}
