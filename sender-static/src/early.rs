@@ -15,6 +15,7 @@ use crate::plan;
 use crate::report::Line;
 use crate::sys::{Arguments, File, List, process, room};
 use crate::text::fields;
+use crate::vmcore::VMCORE;
 
 /// How many bytes of a plan are read.
 const PLAN_MAX: usize = 64 << 10;
@@ -162,8 +163,8 @@ fn prepare(arguments: &Arguments, plan: &[u8], path: &[u8]) -> Next {
     // Root of process 1 as seen from here, also once the initrd was left and its folders are gone.
     process::enter(c"/proc");
     // The same image may start a kernel that has not crashed: by mistake, or as a firmware-assisted dump does.
-    if is_the_machine() && process::which_file(c"/proc/vmcore").is_none() {
-        tell(b"/proc/vmcore", b"not there: this is no crash kernel, and nobody is told");
+    if is_the_machine() && process::which_file(VMCORE).is_none() {
+        tell(VMCORE.to_bytes(), b"not there: this is no crash kernel, and nobody is told");
         return Next::End;
     }
     let path = if path.is_empty() { plan::PATH.to_bytes() } else { path };

@@ -12,7 +12,7 @@ use crate::sys::{File, process};
 use crate::text::{fields, pieces};
 
 /// Where the kernel shows the memory of the crashed one.
-const VMCORE: &CStr = c"/proc/vmcore";
+pub(crate) const VMCORE: &CStr = c"/proc/vmcore";
 
 /// How often somebody is looked for, and looked at.
 const EVERY: Millis = Millis::seconds(1);

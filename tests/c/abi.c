@@ -1,5 +1,5 @@
 /* What is frozen, as a C compiler sees it: sizes, places, and that C can declare and prepare all memory. */
-#include <fence_kdump.h>
+#include "expect.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +43,6 @@ CHECK(sizeof(fence_kdump_session) == 384);
 CHECK(sizeof(fence_kdump_challenger) == 320);
 CHECK(sizeof(fence_kdump_answers) == 576);
 CHECK(FENCE_KDUMP_TRACKER_SIZE(1000) == 80384);
-
-static void expect(const char *what, int got, int want)
-{
-    if (got == want)
-        return;
-    printf("%s: %s, expected %s\n", what, fence_kdump_error_name(got), fence_kdump_error_name(want));
-    exit(1);
-}
 
 int main(void)
 {

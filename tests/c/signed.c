@@ -1,18 +1,10 @@
 /* A node with a key and a receiver with the policy "live", in one program: the whole dialogue. */
-#include <fence_kdump.h>
+#include "expect.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define S 1000000000ull
-
-static void expect(const char *what, int got, int want)
-{
-    if (got == want)
-        return;
-    printf("%s: %s, expected %s\n", what, fence_kdump_error_name(got), fence_kdump_error_name(want));
-    exit(1);
-}
 
 int main(void)
 {

@@ -36,13 +36,6 @@ pub fn doubts(sys: &Path, name: &str) -> Vec<String> {
     doubts
 }
 
-/// Whether the bridge `name` gives its ports VLANs of their own.
-#[must_use]
-pub fn filters_vlans(sys: &Path, name: &str) -> bool {
-    let filters = fs::read_to_string(folder(sys, name).join("bridge/vlan_filtering"));
-    filters.is_ok_and(|text| text.trim() == "1")
-}
-
 /// The modules that drive the card `name` and what it hangs on, from the root of the tree of devices to the
 /// card. `is_other` says that `modules` are not those of the kernel that runs.
 ///
