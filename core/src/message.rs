@@ -259,6 +259,14 @@ mod tests {
     }
 
     #[test]
+    fn of_a_plain_message_only_counts_that_it_came() {
+        for proof in [Proof::Plain, Proof::Signed, Proof::Live] {
+            let report = Message::v1(ByteOrder::Big).report(proof);
+            assert_eq!(report, Report { proof, ..Report::PLAIN });
+        }
+    }
+
+    #[test]
     fn ids_are_shown_in_hexadecimal() {
         assert_eq!(KeyId([0, 1, 0xab, 0xff]).to_string(), "0001abff");
         assert_eq!(format!("{:?}", KeyId([0, 1, 0xab, 0xff])), "KeyId(0001abff)");

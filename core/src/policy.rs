@@ -51,13 +51,21 @@ impl fmt::Display for Policy {
     }
 }
 
-impl fmt::Display for Proof {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Proof {
+    /// What it is called: like the [`Policy`] that demands it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Plain => "plain",
             Self::Signed => "signed",
             Self::Live => "live",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Proof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
     }
 }
 

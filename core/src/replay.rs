@@ -78,16 +78,48 @@ impl Crash {
         Ok(Self { origin: origin.min(latest), ..newest })
     }
 
-    /// Whether a receiver that was ended at `until`, at the latest, and had not written down all that it heard of this
-    /// crash, may have heard a message with this UPTIME (in milliseconds), which arrives at `at`: it was sent
-    /// before, and under way for longer than [`PROMPT`].
+    /// This is what was written down by a receiver that was ended at `until`, at the latest, and had not written all
+    /// that it heard. Whether that may include a message with this UPTIME (in milliseconds), which arrives at `at`: it
+    /// was sent before, and under way for longer than [`PROMPT`].
     #[must_use]
     pub fn may_have_included(&self, at: Instant, uptime: u64, until: Instant) -> bool {
         let sent = self.origin.saturating_add(nanoseconds(from_millis(uptime)));
         let late = nanoseconds(at.as_nanos()).saturating_sub(sent);
-        sent < nanoseconds(until.as_nanos()) && late > nanoseconds(from_millis(PROMPT_MILLIS))
+        // What was known when it was heard may have been earlier by so much than what is written.
+        let until = nanoseconds(until.as_nanos()).saturating_add(nanoseconds(OFF));
+        sent < until && late > nanoseconds(from_millis(PROMPT_MILLIS))
     }
 }
+
+/// What is written down of a crash, by a receiver that hears for long and need not write down each message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Written {
+    origin: i64,
+    heard_at: Instant,
+}
+
+impl From<Crash> for Written {
+    fn from(Crash { origin, heard_at, .. }: Crash) -> Self {
+        Self { origin, heard_at }
+    }
+}
+
+impl Written {
+    /// Whether it need not be written down yet that `crash` is known by now: should it be forgotten,
+    /// [`Crash::may_have_included`] tells of what.
+    #[must_use]
+    pub fn is_enough_for(&self, crash: &Crash) -> bool {
+        crash.heard_at.saturating_since(self.heard_at) <= LAG
+            && crash.origin.abs_diff(self.origin) <= OFF
+    }
+}
+
+/// What a receiver that hears for long has heard of a crash so long after what is written down, or a little less, may
+/// be missing there.
+pub const LAG: Duration = Duration::from_secs(60);
+
+/// How far what is written may be from when the crash kernel started, in nanoseconds.
+const OFF: u64 = 50_000_000;
 
 /// How long a message may be under way that may have been heard before, by a receiver that was ended before it
 /// wrote that down.
@@ -204,6 +236,45 @@ mod tests {
             let at = 1_000_001 + hours * (hour * 1_000 + 3_500);
             known = Some(judge(known, ms(at), hours * hour).unwrap());
         }
+    }
+
+    /// A receiver that was ended at 1,020 s, and one that was not.
+    #[test]
+    fn what_may_have_been_heard_and_forgotten_is_late_soon() {
+        let written = heard(&[5]).unwrap();
+        let until = ms(1_020_000);
+        // Sent at 1,000.001 s and its UPTIME; arrives so much later.
+        let forgets = |uptime: u64, late: u64| {
+            let at = Instant::from_nanos((1_000_001 + uptime) * 1_000_000 + late);
+            written.may_have_included(at, uptime, until)
+        };
+        let prompt = u64::try_from(PROMPT.as_nanos()).unwrap();
+        for uptime in [0, 5_000, 19_998, 20_000, 20_048] {
+            assert!(forgets(uptime, prompt + 1), "{uptime} ms");
+            assert!(!forgets(uptime, prompt), "{uptime} ms");
+        }
+        for uptime in [20_049, 20_050, 30_000, u64::from(u32::MAX)] {
+            assert!(!forgets(uptime, 3_600_000_000_000), "{uptime} ms: it was sent after");
+        }
+        for uptime in [0, u64::MAX] {
+            let _ = written.may_have_included(Instant::from_nanos(0), uptime, until);
+            let _ = written.may_have_included(until, uptime, Instant::from_nanos(u64::MAX));
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_never_far_behind() {
+        let crash = heard(&[5]).unwrap();
+        let written = Written::from(crash);
+        let later = |nanoseconds| {
+            let heard_at = Instant::from_nanos(crash.heard_at.as_nanos() + nanoseconds);
+            written.is_enough_for(&Crash { heard_at, sequence: 99, ..crash })
+        };
+        let lag = u64::try_from(LAG.as_nanos()).unwrap();
+        assert!(later(0) && later(lag) && !later(lag + 1) && !later(3_600 * lag));
+        let off = |origin| written.is_enough_for(&Crash { origin: crash.origin + origin, ..crash });
+        assert!(off(50_000_000) && off(-50_000_000));
+        assert!(!off(50_000_001) && !off(-50_000_001));
     }
 
     #[test]

@@ -80,6 +80,8 @@ pub struct Session {
     last: Instant,
     deadline: Instant,
     progress: Progress,
+    /// Whether it is only known from what was written down: [`Self::resumed`].
+    is_written: bool,
 }
 
 impl Session {
@@ -93,6 +95,7 @@ impl Session {
         last: Instant::from_nanos(0),
         deadline: Instant::from_nanos(0),
         progress: Progress { done: 0, total: 0 },
+        is_written: false,
     };
 
     /// A node of which nothing was heard.
@@ -110,9 +113,9 @@ impl Session {
     /// finished, although it had arrived before that, the session goes on after all; unless the node
     /// itself had said that it is over.
     pub fn hear(&mut self, at: Instant, report: &Report, silence: Duration) -> Event {
-        let is_latest = self.messages == 0 || at >= self.last;
         if self.has_said_end() && (at <= self.last || report.phase.is_some_and(Phase::is_end)) {
-            self.count(at);
+            self.messages = self.messages.saturating_add(1);
+            self.last = self.last.max(at);
             return Event::Heard;
         }
         let deadline = at.saturating_add(silence);
@@ -132,8 +135,14 @@ impl Session {
             }
             State::Dumping => Event::Heard,
         };
-        self.count(at);
+        // Asked only now: what begins a session is the latest of it, whatever came before; and so is what is
+        // heard of one that was only written down, by whatever clock.
+        let is_latest = self.messages == 0 || self.is_written || at >= self.last;
+        self.messages = self.messages.saturating_add(1);
+        self.is_written = false;
         if is_latest {
+            self.first = self.first.min(at);
+            self.last = at;
             self.deadline = deadline;
             self.heed(report, event)
         } else {
@@ -146,7 +155,7 @@ impl Session {
     /// and it has finished when nothing is heard by `deadline`. Nobody listened in between, so the silence
     /// until now means nothing.
     ///
-    /// It is for showing; a verdict needs a message.
+    /// It is for showing: no verdict rests on it before a message was heard.
     #[must_use]
     pub fn resumed(earlier: &Earlier, deadline: Instant) -> Self {
         let Earlier { first, last, messages, proof, phase, progress } = *earlier;
@@ -157,19 +166,14 @@ impl Session {
             _ if messages == 1 => (State::Started, deadline),
             _ => (State::Dumping, deadline),
         };
-        Self { state, proof, phase, messages, first, last, deadline, progress }
+        Self { state, proof, phase, messages, first, last, deadline, progress, is_written: true }
     }
 
     /// The same when it is over.
     #[must_use]
     pub fn over(earlier: &Earlier) -> Self {
         let resumed = Self::resumed(earlier, earlier.last);
-        Self { state: State::Finished, ..resumed }
-    }
-
-    fn count(&mut self, at: Instant) {
-        self.messages = self.messages.saturating_add(1);
-        self.last = self.last.max(at);
+        Self { state: State::Finished, deadline: resumed.last, ..resumed }
     }
 
     /// What the latest message said about itself.
@@ -236,6 +240,12 @@ impl Session {
     #[must_use]
     pub const fn last_heard(&self) -> Option<Instant> {
         if self.messages == 0 { None } else { Some(self.last) }
+    }
+
+    /// Whether nothing was heard of it since it was [resumed](Self::resumed): it is no evidence.
+    #[must_use]
+    pub const fn is_written(&self) -> bool {
+        self.is_written
     }
 
     /// How many messages the present or last session had; stays at its maximum once there.

@@ -109,7 +109,7 @@ impl Verdict {
     /// Decides whether the node of `session` is in its crash kernel.
     pub fn of(session: &Session, question: Question) -> Self {
         let Question { not_before, now } = question;
-        let Some(heard_at) = session.last_heard() else {
+        let Some(heard_at) = session.last_heard().filter(|_| !session.is_written()) else {
             return Self::NotKnown(Doubt::NeverHeard);
         };
         if heard_at > now {
@@ -143,8 +143,9 @@ impl fmt::Display for Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{ByteOrder, Extension, Report};
-    use crate::session::SILENCE;
+    use crate::message::{ByteOrder, Extension, Progress, Report};
+    use crate::policy::Proof;
+    use crate::session::{Earlier, SILENCE};
     use proptest::prelude::*;
 
     fn s(seconds: u64) -> Instant {
@@ -173,6 +174,24 @@ mod tests {
         assert_eq!(ask(&heard_at(13), 10, 12), Verdict::NotKnown(Doubt::FromTheFuture));
         let age = Duration::from_secs(30);
         assert_eq!(ask(&heard_at(10), 0, 40), Verdict::NotKnown(Doubt::Ended { age }));
+    }
+
+    #[test]
+    fn what_was_only_written_down_is_no_evidence() {
+        let (first, last) = (s(10), s(20));
+        let earlier = Earlier {
+            first,
+            last,
+            messages: 2,
+            proof: Proof::Live,
+            phase: Some(Phase::Dumping),
+            progress: Progress::default(),
+        };
+        let mut session = Session::resumed(&earlier, s(50));
+        assert_eq!(session.state(s(21)), State::Dumping);
+        assert_eq!(ask(&session, 0, 21), Verdict::NotKnown(Doubt::NeverHeard));
+        session.hear(s(22), &Report::PLAIN, SILENCE);
+        assert!(matches!(ask(&session, 0, 23), Verdict::InCrashKernel(_)));
     }
 
     #[test]

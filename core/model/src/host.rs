@@ -7,6 +7,7 @@
 use std::hash::{Hash, Hasher};
 use std::time::Duration;
 
+use fence_kdump_core::replay::Written;
 use fence_kdump_core::{
     Challenger, Crash, Disbelief, FRESH, Instant, Message, NodeId, Policy, Proof, Question, Signed,
     Slot, State, Tracker, Verdict, decode, max_age, session,
@@ -26,6 +27,11 @@ pub struct Host {
     pub memory: Vec<Remembered>,
     /// How many challenges it has sent.
     pub nonces: u8,
+    /// With a receiver that lags: whose messages and of which crash were believed, as bits; and the number of the
+    /// latest of them, and when it was. Only the model can know.
+    pub counted: Vec<(u8, u8, u32, (u8, Tick))>,
+    /// Whether one of them was believed a second time.
+    pub counts_twice: bool,
     /// The program that runs.
     pub program: Program,
 }
@@ -51,6 +57,10 @@ pub struct Program {
     sessions: Sessions,
     /// For each node the latest believed message.
     pub latest: Vec<Option<Latest>>,
+    /// Since when it hears, if it does not write down each message.
+    since: Option<Instant>,
+    /// Of each node and crash: what it knows, and what is written.
+    ledger: Vec<(u8, u8, Crash, Written)>,
     challengers: Vec<Challenger>,
     /// For each node the challenge that was sent last.
     asked: Vec<Option<Asked>>,
@@ -100,11 +110,13 @@ impl Hash for Sessions {
 }
 
 impl Program {
-    fn start(bounds: &Bounds) -> Self {
+    fn start(bounds: &Bounds, since: Instant) -> Self {
         let nodes = usize::from(bounds.nodes);
         Self {
             sessions: Sessions(Tracker::new(vec![Slot::EMPTY; nodes], session::SILENCE)),
             latest: vec![None; nodes],
+            since: bounds.lags.then_some(since),
+            ledger: Vec::new(),
             challengers: vec![Challenger::IDLE; nodes],
             asked: vec![None; nodes],
             challenged: Vec::new(),
@@ -125,19 +137,21 @@ impl Host {
     /// One that has just been booted.
     #[must_use]
     pub fn new(bounds: &Bounds) -> Self {
-        let program = Program::start(bounds);
-        Self { boot: 0, booted: 0, memory: Vec::new(), nonces: 0, program }
+        let program = Program::start(bounds, Instant::from_nanos(0));
+        let (memory, counted) = (Vec::new(), Vec::new());
+        Self { boot: 0, booted: 0, memory, nonces: 0, counted, counts_twice: false, program }
     }
 
-    /// The program ends and is started anew.
-    pub fn restart(&mut self, bounds: &Bounds) {
-        self.program = Program::start(bounds);
+    /// The program ends and is started anew, a moment after what has just arrived.
+    pub fn restart(&mut self, bounds: &Bounds, now: Tick) {
+        let since = self.clock(bounds, now).saturating_add(Duration::from_millis(1));
+        self.program = Program::start(bounds, since);
     }
 
     /// The host is booted: its clock begins anew.
     pub fn reboot(&mut self, bounds: &Bounds, now: Tick) {
         (self.boot, self.booted) = (self.boot + 1, now);
-        self.restart(bounds);
+        self.restart(bounds, now);
     }
 
     /// `tick` by the host's monotonic clock.
@@ -178,21 +192,34 @@ impl Host {
         if let Ok((node, proof)) = judged
             && bounds.policy.admit(proof).is_ok()
         {
-            self.believe(at, now, (node, proof), &message, truth);
+            self.believe(bounds, (at, now), (node, proof), &message, truth);
         }
         challenge
     }
 
     fn believe(
         &mut self,
-        at: Instant,
-        now: Tick,
+        bounds: &Bounds,
+        (at, now): (Instant, Tick),
         (node, proof): (u8, Proof),
         message: &Message<'_>,
         truth: Truth,
     ) {
         let report = message.report(proof);
         let _ = self.program.sessions.0.hear(at, NodeId(node.into()), &report);
+        if bounds.lags
+            && let Some(Said { crash, number, .. }) = truth.said
+        {
+            let (bit, latest) = (1 << number, (number, now));
+            match self.counted.iter_mut().find(|of| (of.0, of.1) == (node, crash)) {
+                Some((_, _, bits, before)) => {
+                    self.counts_twice |= *bits & bit != 0 && *before != latest;
+                    (*bits, *before) = (*bits | bit, latest);
+                }
+                None => self.counted.push((node, crash, bit, latest)),
+            }
+            self.counted.sort_unstable();
+        }
         let crash = truth.said.map_or(0, |said| said.crash);
         let remembered =
             self.memory.iter().find(|known| (known.node, known.crash) == (node, crash));
@@ -275,13 +302,22 @@ impl Host {
             return Err(Disbelief::Unremembered);
         }
         let at = self.clock(bounds, now);
+        if let Some(judged) = self.recall(at, (node, crash), signed, live) {
+            return judged;
+        }
         let place = self.memory.iter().position(|known| (known.node, known.crash) == (node, crash));
         let before = place.map(|place| self.memory[place]);
         if before.is_some_and(|before| before.boot != self.boot) && !live {
             return Err(Disbelief::Over);
         }
         let known = before.filter(|before| before.boot == self.boot).map(|before| before.known);
+        if let (Some(known), Some(since), false) = (&known, self.program.since, live)
+            && known.may_have_included(at, signed.uptime, since)
+        {
+            return Err(Disbelief::Replayed);
+        }
         let known = Crash::judge(known.as_ref(), at, signed, live)?;
+        self.write((node, crash), known);
         let in_time = before.is_some_and(|before| before.in_time);
         let after = Remembered { node, crash, boot: self.boot, known, in_time };
         match place {
@@ -290,6 +326,42 @@ impl Host {
         }
         self.memory.sort_unstable_by_key(|known| (known.node, known.crash));
         Ok(())
+    }
+
+    /// What a receiver that lags says without its memory.
+    fn recall(
+        &mut self,
+        at: Instant,
+        (node, crash): (u8, u8),
+        signed: &Signed<'_>,
+        live: bool,
+    ) -> Option<Result<(), Disbelief>> {
+        let mut ledger = self.program.ledger.iter_mut();
+        let (_, _, known, written) = ledger.find(|known| (known.0, known.1) == (node, crash))?;
+        match Crash::judge(Some(known), at, signed, live) {
+            Ok(crash) if written.is_enough_for(&crash) => {
+                *known = crash;
+                Some(Ok(()))
+            }
+            Err(Disbelief::Replayed) => Some(Err(Disbelief::Replayed)),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// This is written.
+    fn write(&mut self, (node, crash): (u8, u8), now: Crash) {
+        let ledger = &mut self.program.ledger;
+        match ledger.iter_mut().find(|known| (known.0, known.1) == (node, crash)) {
+            Some((_, _, known, written)) => {
+                *known = if now.sequence >= known.sequence { now } else { *known };
+                *written = now.into();
+            }
+            None if self.program.since.is_some() => {
+                ledger.push((node, crash, now, now.into()));
+                ledger.sort_unstable_by_key(|known| (known.0, known.1));
+            }
+            None => {}
+        }
     }
 
     /// A message of this crash has arrived in the moment in which it was said.

@@ -80,6 +80,8 @@ pub struct Bounds {
     pub losses_of_memory: u8,
     /// and its host be booted.
     pub boots: u8,
+    /// Whether the receiver hears for long, and does not write down each message.
+    pub lags: bool,
     /// Whether the memory can be written.
     pub writable: bool,
     /// Whether nodes say that they are about to reboot.
@@ -114,6 +116,7 @@ impl Bounds {
             restarts: 0,
             losses_of_memory: 0,
             boots: 0,
+            lags: false,
             writable: true,
             leaves: false,
             network: &[0],

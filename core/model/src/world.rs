@@ -260,12 +260,12 @@ impl Model for World {
             }
             Action::Restart => {
                 state.mishaps[0] += 1;
-                state.host.restart(bounds);
+                state.host.restart(bounds, state.now);
             }
             Action::Forget => {
                 state.mishaps[1] += 1;
                 state.host.memory.clear();
-                state.host.restart(bounds);
+                state.host.restart(bounds, state.now);
             }
             Action::Boot => state.host.reboot(bounds, state.now),
         }
@@ -292,6 +292,9 @@ impl Model for World {
             Property::always(AT_ONCE, |world: &Self, state: &State| {
                 !(state.unheard && world.firsts.is(AT_ONCE))
             }),
+            Property::always(ONCE, |world: &Self, state: &State| {
+                !(state.host.counts_twice && world.firsts.is(ONCE))
+            }),
             // Or the checks above would hold because nothing ever happens.
             Property::sometimes(HAPPENS, |world: &Self, state: &State| {
                 state.host.says_fenced(&world.bounds, state.now, 0) && world.firsts.is(HAPPENS)
@@ -310,6 +313,8 @@ impl Model for World {
 pub const SAFE: &str = "no false fence";
 /// A message that gets through is evidence at once.
 pub const AT_ONCE: &str = "what gets through counts at once";
+/// No message is evidence in two moments, however often the receiver is started anew.
+pub const ONCE: &str = "each message counts once";
 /// Somebody is told that a node is fenced.
 pub const HAPPENS: &str = "a node is fenced at all";
 /// A node that stays in its crash kernel is known to be there when messages get through.

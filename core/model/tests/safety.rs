@@ -87,6 +87,21 @@ fn signed_survives_restarts() {
     check(Bounds { crashes, restarts: 1, boots: 1, losses_of_memory: 1, ..bounds });
 }
 
+/// §10: what a receiver has heard and not written down, it forgets with its restart, and nothing of it counts
+/// again.
+#[test]
+fn signed_survives_restarts_of_a_receiver_that_lags() {
+    let bounds = Bounds { lags: true, crashes: 1, ..signed("signed, a receiver that lags") };
+    check(Bounds { restarts: up_to(1, 2), ..bounds.clone() });
+    let name = "signed, a receiver that lags, boots of its host";
+    check(Bounds { name, boots: 1, ..bounds.clone() });
+    // What is written is as old as it may be, and older.
+    let name = "signed, a receiver that lags by a minute";
+    let (tick, interval, reboot, horizon) = (10_000, 30_000, 2, up_to(9, 12));
+    let bounds = Bounds { tick, interval, reboot, horizon, bursts: false, ..bounds };
+    check(Bounds { name, restarts: 1, ..bounds });
+}
+
 /// §14.1: 10 s, and 2 s for which a message may be under way.
 #[test]
 fn signed_needs_twelve_seconds_to_reboot() {

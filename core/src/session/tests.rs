@@ -111,7 +111,7 @@ fn one_from_before_goes_on_unless_nothing_more_is_heard() {
         progress: Progress::default(),
     };
     let resumed = Session::resumed(&earlier, s(50));
-    assert_eq!(resumed, session, "as it was");
+    assert_eq!(resumed, Session { is_written: true, ..session }, "as it was");
     let mut resumed = Session::resumed(&earlier, s(1030));
     assert_eq!(resumed.state(s(1029)), State::Dumping);
     assert_eq!(resumed.hear(s(1029), &says(Phase::Dumping), SILENCE), Event::Heard);
@@ -129,6 +129,28 @@ fn one_from_before_goes_on_unless_nothing_more_is_heard() {
     assert_eq!(over.hear(s(30), &HELLO, SILENCE), Event::Started);
 }
 
+/// The clock by which it was written down may have been another one.
+#[test]
+fn what_is_heard_is_newer_than_what_was_written_down() {
+    let earlier = Earlier {
+        first: s(100),
+        last: s(25),
+        messages: 2,
+        proof: Proof::Signed,
+        phase: Some(Phase::Dumping),
+        progress: Progress::default(),
+    };
+    for before in [Session::over(&earlier), Session::resumed(&earlier, s(130))] {
+        assert!(before.is_written());
+        let mut session = before;
+        assert_eq!(session.hear(s(99), &says(Phase::Leaving), SILENCE), Event::Finished);
+        assert_eq!((session.state(s(99)), session.is_written()), (State::Finished, false));
+        let mut session = before;
+        session.hear(s(99), &says(Phase::Dumping), SILENCE);
+        assert_eq!((session.first_heard(), session.last_heard()), (Some(s(99)), Some(s(99))));
+    }
+}
+
 #[test]
 fn the_latest_promise_counts() {
     let mut session = Session::new();
@@ -138,4 +160,22 @@ fn the_latest_promise_counts() {
     assert_eq!(session.deadline(), Some(s(32)));
     session.hear(s(1), &HELLO, 2 * SILENCE);
     assert_eq!(session.deadline(), Some(s(61)), "handed in late");
+}
+
+/// Of the session that it ends, nothing else was heard.
+#[test]
+fn an_end_after_a_silence_is_of_a_session_of_its_own() {
+    let mut session = Session::new();
+    session.hear(s(1), &HELLO, SILENCE);
+    assert_eq!(session.tick(s(31)), Some(Event::Finished));
+    assert_eq!(session.hear(s(99), &says(Phase::Leaving), SILENCE), Event::Finished);
+    assert_eq!((session.first_heard(), session.messages()), (Some(s(99)), 1));
+}
+
+#[test]
+fn without_patience_each_message_is_a_session_of_its_own() {
+    let mut session = Session::new();
+    for _ in 0..2 {
+        assert_eq!(session.hear(s(1), &HELLO, Duration::ZERO), Event::Started);
+    }
 }

@@ -77,6 +77,7 @@ fn nodes_come_and_go() {
     }
     tracker.grow(|slots| slots.resize(3, Slot::EMPTY));
     hear(&mut tracker, 3, 2);
+    assert_eq!(tracker.counters().heard(), 3);
     tracker.forget(NodeId(1));
     tracker.forget(NodeId(9));
     assert_eq!(tracker.session(NodeId(1)), Some(&Session::UNHEARD));
@@ -103,6 +104,7 @@ fn nothing_is_stored_for_strangers() {
     let (strangers, empty) =
         (counters.disbelieved(Disbelief::Stranger), counters.refused(DecodeError::Empty));
     assert_eq!((strangers, empty, counters.total()), (3, 1, 4));
+    assert_eq!(counters.refused(DecodeError::BadNodeName), 0);
     assert_eq!(tracker.poll_timeout(), None);
 }
 
@@ -118,12 +120,16 @@ fn a_memory_from_the_future_hides_no_message() {
         phase: None,
         progress: crate::message::Progress::default(),
     };
-    let mut tracker = Tracker::new([Slot::EMPTY], SILENCE);
-    assert!(tracker.resume(NodeId(0), &earlier, s(1000), Some(SILENCE)));
-    let question = Question { not_before: s(1001), now: s(2000) };
-    let said = |phase| Report { proof: Proof::Live, phase, ..Report::PLAIN };
-    let _ = tracker.hear(s(2000), NodeId(0), &said(None));
-    assert!(matches!(tracker.verdict(NodeId(0), question), Verdict::InCrashKernel(_)));
-    let _ = tracker.hear(s(2000), NodeId(0), &said(Some(crate::message::Phase::Leaving)));
-    assert!(matches!(tracker.verdict(NodeId(0), question), Verdict::NotKnown(_)), "it said so");
+    // While the session is expected to go on, and after.
+    for at in [1010, 2000] {
+        let mut tracker = Tracker::new([Slot::EMPTY], SILENCE);
+        assert!(tracker.resume(NodeId(0), &earlier, s(1000), Some(SILENCE)));
+        let question = Question { not_before: s(1001), now: s(at) };
+        let said = |phase| Report { proof: Proof::Live, phase, ..Report::PLAIN };
+        let _ = tracker.hear(s(at), NodeId(0), &said(None));
+        assert!(matches!(tracker.verdict(NodeId(0), question), Verdict::InCrashKernel(_)));
+        let _ = tracker.hear(s(at), NodeId(0), &said(Some(crate::message::Phase::Leaving)));
+        let verdict = tracker.verdict(NodeId(0), question);
+        assert!(matches!(verdict, Verdict::NotKnown(_)), "it said so");
+    }
 }
