@@ -182,7 +182,7 @@ libfuzzer_sys::fuzz_target!(|steps: Vec<Step>| {
                             evidence.heard_at >= question.not_before && evidence.heard_at <= now
                         );
                         assert!(evidence.heard_at >= ms(started) || evidence.age <= age);
-                        assert!(session.proof().is_some());
+                        assert!(session.proof().is_some() && !session.is_written());
                     }
                     Verdict::NotKnown(doubt) => assert!(doubt.to_string().contains(' ')),
                 }
