@@ -73,6 +73,9 @@ pub struct Options<'a> {
     /// Whether this is the sender that an initrd began with, which others hand over to.
     #[cfg(feature = "early")]
     pub early: bool,
+    /// Whether it was started to speak first, and to tell later.
+    #[cfg(feature = "early")]
+    pub hurry: bool,
     /// What stands in for the memory of the crashed kernel; empty for nothing.
     #[cfg(feature = "early")]
     pub vmcore: &'a [u8],
@@ -96,6 +99,8 @@ impl Options<'_> {
             phase: 0,
             #[cfg(feature = "early")]
             early: false,
+            #[cfg(feature = "early")]
+            hurry: false,
             #[cfg(feature = "early")]
             vmcore: &[],
         }

@@ -34,6 +34,14 @@ impl Kind {
             Self::Aaaa => 28,
         }
     }
+
+    /// How long an address of that kind is.
+    const fn length(self) -> usize {
+        match self {
+            Self::A => 4,
+            Self::Aaaa => 16,
+        }
+    }
 }
 
 /// A question, ready to be sent.
@@ -135,6 +143,7 @@ impl Iterator for Addresses<'_> {
             self.left = self.left.wrapping_sub(1);
             let (code, data) = self.records.record()?;
             if code == self.kind.code()
+                && data.len() == self.kind.length()
                 && let Some(address) = Address::from_wire(data)
             {
                 return Some(address);
@@ -278,6 +287,21 @@ mod tests {
             addresses(&packet, &query, Kind::Aaaa),
             ["2020:2020:2020:2020:2020:2020:2020:2020"]
         );
+    }
+
+    /// The type says what an address is, not how long it happens to be.
+    #[test]
+    fn addresses_of_another_length_than_their_type_has() {
+        let (long, short): (&[u8], &[u8]) = (&[0x20; 16], &[192, 0, 2, 1]);
+        for (kind, wrong, right) in [(Kind::A, long, short), (Kind::Aaaa, short, long)] {
+            let query = ask("node1", "", kind).unwrap();
+            let records = [wrong, right, &[]].map(|data| (POINTER, kind.code(), data));
+            assert_eq!(addresses(&answer(&query, 0x8180, &records), &query, kind).len(), 1);
+            let (_, found) = reply(&answer(&query, 0x8180, &records[..1]), &query, kind)
+                .map(|(meaning, mut found)| (meaning, found.next()))
+                .unwrap();
+            assert_eq!(found, None, "{kind:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use core::ffi::CStr;
 
 use crate::plan;
 use crate::report::Line;
-use crate::sys::{Arguments, File, List, process, room};
+use crate::sys::{Arguments, File, List, Text, process};
 use crate::text::fields;
 use crate::vmcore::VMCORE;
 
@@ -88,14 +88,19 @@ pub enum Next {
 /// or when there is no init at all: as long as the child speaks, the machine must not end.
 #[inline(never)]
 pub fn begin(arguments: &Arguments) -> Next {
-    let told = Told::read(command_line());
-    let plan = read_plan(told.plan);
+    let line = command_line();
+    let told = Told::read(line.bytes());
+    let text = read_plan(told.plan);
+    let plan = text.bytes();
     let has_words = plan::send(plan).next().is_some();
     let mut speaks = false;
     if has_words && !told.off {
         match process::fork() {
             Ok(true) => return prepare(arguments, plan, told.plan),
-            forked => speaks = forked.is_ok(),
+            forked => {
+                speaks = forked.is_ok();
+                process::give_way();
+            }
         }
     }
     init::become_one(arguments, told.init, plan);
@@ -111,21 +116,21 @@ pub fn begin(arguments: &Arguments) -> Next {
 pub fn begin_beside(arguments: &Arguments, path: &[u8]) -> Next {
     let plan = read_plan(path);
     if process::fork() == Ok(true) {
-        return prepare(arguments, plan, path);
+        return prepare(arguments, plan.bytes(), path);
     }
     Next::End
 }
 
-fn read_plan(path: &[u8]) -> &'static [u8] {
+fn read_plan(path: &[u8]) -> Text {
     let file = match Path::new(path) {
         Some(path) if !path.as_c().is_empty() => File::open(path.as_c()),
         _ => File::open(plan::PATH),
     };
-    file.read(room(PLAN_MAX)).unwrap_or_default()
+    Text::read(&file, PLAN_MAX)
 }
 
 /// Reads the kernel's command line, where nobody has mounted anything yet.
-fn command_line() -> &'static [u8] {
+fn command_line() -> Text {
     let mut file = File::open(c"/proc/cmdline");
     if !file.is_open() {
         let made = process::make_folder(c"/proc");
@@ -137,13 +142,14 @@ fn command_line() -> &'static [u8] {
             process::remove_folder(c"/proc");
         }
     }
-    file.read(room(COMMAND_LINE_MAX)).unwrap_or_default()
+    Text::read(&file, COMMAND_LINE_MAX)
 }
 
 /// What the child does before it speaks: it gets out of everybody's way, and loads the modules. Gives the
 /// sender's command line.
 #[inline(never)]
 fn prepare(arguments: &Arguments, plan: &[u8], path: &[u8]) -> Next {
+    process::hurry();
     process::be_spared(arguments);
     process::leave_session();
     if process::own_mounts() {
@@ -170,6 +176,7 @@ fn prepare(arguments: &Arguments, plan: &[u8], path: &[u8]) -> Next {
     let path = if path.is_empty() { plan::PATH.to_bytes() } else { path };
     plan::check(plan, path);
     modules::load(plan);
+    process::tell_later();
     words(arguments, plan, path).map_or(Next::End, Next::Speak)
 }
 

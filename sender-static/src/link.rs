@@ -45,13 +45,31 @@ pub const LINKS: usize = 8;
 const SURVEY: Millis = Millis::seconds(1);
 
 /// News are not looked into more often: a link that flaps must not keep this program from its work.
-const PAUSE: Millis = Millis(20);
+const PAUSE: Millis = Millis(10);
 
-/// What the kernel says of its interfaces is this long at a time.
+/// What the kernel says of its interfaces is at most this long at a time.
 const ANSWER: usize = 8 << 10;
 
 /// The first of the ports that are nobody's (RFC 6335).
 const DYNAMIC: u16 = 49152;
+
+/// Shows all interfaces to the ports. Says whether those were all.
+fn survey(kernel: &Socket, buffer: &mut [MaybeUninit<u8>], ports: &mut [Port<'_>]) -> bool {
+    let mut whole = false;
+    while let Ok(datagram) = kernel.receive(buffer) {
+        for news in cards::messages(datagram) {
+            match news {
+                News::Card(card) => ports.iter_mut().for_each(|port| port.see(&card)),
+                News::Done => whole = true,
+                News::Other | News::Answer(_) => {}
+            }
+        }
+        if whole || datagram.is_empty() {
+            break;
+        }
+    }
+    whole
+}
 
 /// The links of a plan.
 pub struct Links<'a> {
@@ -143,10 +161,10 @@ impl<'a> Links<'a> {
         let mut news = self.hear(now);
         if news && self.survey > self.again {
             self.survey = self.again;
+            self.again = now.plus(PAUSE);
         }
         if self.survey <= now {
             self.survey = now.plus(SURVEY);
-            self.again = now.plus(PAUSE);
             self.look(now);
         }
         news = false;
@@ -184,24 +202,7 @@ impl<'a> Links<'a> {
             return;
         }
         self.ports.iter_mut().for_each(Port::begin_survey);
-        let mut buffer = [MaybeUninit::uninit(); ANSWER];
-        let mut whole = false;
-        while let Ok(datagram) = kernel.receive(&mut buffer) {
-            for news in cards::messages(datagram) {
-                match news {
-                    News::Card(card) => {
-                        for port in self.ports.iter_mut() {
-                            port.see(&card);
-                        }
-                    }
-                    News::Done => whole = true,
-                    News::Other | News::Answer(_) => {}
-                }
-            }
-            if whole || datagram.is_empty() {
-                break;
-            }
-        }
+        let whole = sys::for_now(ANSWER, |buffer| survey(kernel, buffer, self.ports));
         for port in self.ports.iter_mut() {
             port.end_survey(whole, now);
         }

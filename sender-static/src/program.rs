@@ -57,23 +57,40 @@ pub fn run(arguments: Arguments) -> Exit {
     if process::is_first() {
         return follow(early::begin(&arguments), arguments);
     }
-    understand(arguments, false, false)
+    understand(arguments, Begun::Plainly, false)
 }
 
 #[cfg(feature = "early")]
 fn follow(next: Next, arguments: Arguments) -> Exit {
     match next {
-        Next::Speak(words) => understand(words, true, true),
-        Next::Obey => understand(arguments, true, false),
+        Next::Speak(words) => {
+            let exit = understand(words, Begun::InHurry, true);
+            process::calm_down();
+            exit
+        }
+        Next::Obey => understand(arguments, Begun::Early, false),
         Next::End => Exit::Success,
     }
 }
 
-/// `early`: whether what comes before the sender is over. `planned`: whether the words are those of the plan,
+/// How it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    /// As any program.
+    Plainly,
+    /// What comes before the sender is over.
+    #[cfg(feature = "early")]
+    Early,
+    /// The same, as the child that speaks first and tells later.
+    #[cfg(feature = "early")]
+    InHurry,
+}
+
+/// `begun`: whether what comes before the sender is over. `planned`: whether the words are those of the plan,
 /// as far as they count.
 #[cfg_attr(not(feature = "early"), expect(unused_variables, reason = "there nothing comes before"))]
 #[inline(never)]
-fn understand(arguments: Arguments, early: bool, planned: bool) -> Exit {
+fn understand(arguments: Arguments, begun: Begun, planned: bool) -> Exit {
     let mut options = Options::default();
     let mut nodes = false;
     for word in Words::new(arguments.clone()) {
@@ -85,7 +102,7 @@ fn understand(arguments: Arguments, early: bool, planned: bool) -> Exit {
             What::Option(Name::Help) => return print(HELP),
             What::Option(Name::Version) => return print(VERSION),
             #[cfg(feature = "early")]
-            What::Option(Name::Early) if early => continue,
+            What::Option(Name::Early) if begun != Begun::Plainly => continue,
             #[cfg(feature = "early")]
             What::Option(Name::Early) => {
                 return follow(early::begin_beside(&arguments, word.text), arguments);
@@ -112,11 +129,12 @@ fn understand(arguments: Arguments, early: bool, planned: bool) -> Exit {
         && !planned
         && let Some(words) = with_plan(&arguments, options.plan, nodes)
     {
-        return understand(words, early, true);
+        return understand(words, begun, true);
     }
     #[cfg(feature = "early")]
     {
-        options.early = early;
+        options.early = begun != Begun::Plainly;
+        options.hurry = begun == Begun::InHurry;
     }
     if !nodes {
         print(HELP);

@@ -110,7 +110,14 @@ pub struct Sender<'a, 's, T> {
     plan: &'a [u8],
     #[cfg(feature = "early")]
     beside: beside::Beside<'a>,
+    /// Until when nothing is told, so that the first messages leave sooner.
+    #[cfg(feature = "early")]
+    hurry: Option<Millis>,
 }
+
+/// For so long at most, what is to be told waits until every node was spoken to.
+#[cfg(feature = "early")]
+const HURRY: Millis = Millis::seconds(1);
 
 impl<'a, 's, T: Transport> Sender<'a, 's, T> {
     /// A sender without nodes. It begins now.
@@ -137,6 +144,8 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             plan: &[],
             #[cfg(feature = "early")]
             beside: beside::Beside::new(),
+            #[cfg(feature = "early")]
+            hurry: options.hurry.then(|| Millis::from_nanos(boot).plus(HURRY)),
         }
     }
 
@@ -204,6 +213,9 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
     #[inline(never)]
     pub fn run(&mut self) -> Outcome {
         let mut room = Room::NONE;
+        // Interfaces come up meanwhile.
+        #[cfg(feature = "link")]
+        self.transport.attend(self.now);
         loop {
             if self.identity.due <= self.now {
                 self.identity.look(self.moment.boot, self.now);
@@ -249,6 +261,8 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
 
     /// Waits until `next`, or until something arrives.
     fn wait(&mut self, next: Millis) {
+        #[cfg(feature = "early")]
+        let next = next.min(self.calm_down());
         let next = next.min(self.transport.due(self.now));
         let mut challenges = self.transport.ways_in();
         if !self.identity.signer.is_ready() {
@@ -273,6 +287,21 @@ impl<'a, 's, T: Transport> Sender<'a, 's, T> {
             self.moment.wall = sys::nanos(Clock::Wall);
             self.answer();
         }
+    }
+
+    /// Tells what was not told yet, when every node was spoken to, or it has taken too long. Gives the time for
+    /// that, if it is still to come.
+    #[cfg(feature = "early")]
+    fn calm_down(&mut self) -> Millis {
+        let Some(end) = self.hurry else {
+            return Millis::NEVER;
+        };
+        if end > self.now && !self.nodes.iter().all(|node| node.spoken_to) {
+            return end;
+        }
+        self.hurry = None;
+        sys::process::calm_down();
+        Millis::NEVER
     }
 
     /// Has the messages tried now that were refused.

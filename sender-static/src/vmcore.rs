@@ -8,7 +8,7 @@ use heapless::Vec;
 
 use crate::phase::{Doing, Dump, LEAVING, Sight};
 use crate::schedule::Millis;
-use crate::sys::{File, process};
+use crate::sys::{self, File, process};
 use crate::text::{fields, pieces};
 
 /// Where the kernel shows the memory of the crashed one.
@@ -41,6 +41,10 @@ pub struct Watch {
     dump: Dump,
     /// Whether somebody has begun to read since this was asked last.
     fresh: bool,
+    /// Whether process 1 has asked this one to end.
+    ending: bool,
+    /// Who asks this process to end.
+    end: File,
 }
 
 /// A path in `/proc`.
@@ -85,6 +89,8 @@ impl Watch {
         path: VMCORE,
         dump: Dump::NONE,
         fresh: false,
+        ending: false,
+        end: File::NONE,
     };
 
     /// Looks from now on, if this is a crash kernel; or for who reads another file, which stands in for
@@ -94,6 +100,14 @@ impl Watch {
         if process::status(self.path).is_some() {
             self.processes = File::folder(c"/proc");
             self.due = Millis(0);
+        }
+    }
+
+    /// Takes it from now on for the end of everything when process 1 asks this one to end, as busybox's init does
+    /// before it reboots. Only for the early sender: others are services, which may be stopped.
+    pub fn hear_of_end(&mut self) {
+        if self.due < Millis::NEVER && !self.end.is_open() {
+            self.end = process::hear_of_end();
         }
     }
 
@@ -132,8 +146,18 @@ impl Watch {
         }
     }
 
-    /// Whether process 1 has become the one that ends everything.
-    fn is_ending(&self) -> bool {
+    /// Whether process 1 has become the one that ends everything, or says so.
+    fn is_ending(&mut self) -> bool {
+        // As a shell has it for who is ended by SIGTERM.
+        const TERMINATED: u8 = 128 + 15;
+        match process::who_ends(&self.end) {
+            Some(1) => self.ending = true,
+            Some(_) => sys::exit(TERMINATED),
+            None => {}
+        }
+        if self.ending {
+            return true;
+        }
         let mut buffer = [MaybeUninit::uninit(); 32];
         let name = self.processes.file_in(c"1/comm", false);
         name.read(&mut buffer).is_ok_and(|name| name == b"systemd-shutdow\n")

@@ -83,12 +83,18 @@ fn seal(frame: &mut Frame, from: usize, at: usize, more: u32) {
     }
 }
 
+/// The same of an address.
+fn sum_of(address: &Address) -> u32 {
+    match address.as_v4() {
+        Some(ip) => sum(&ip),
+        None => sum(address.as_v6().as_flattened()),
+    }
+}
+
 /// The sum of what stands for the header where only its payload is checked.
 fn pseudo(source: &Address, to: &Address, next: u8, length: usize) -> u32 {
-    let mut bytes = Frame::new();
-    put_address(&mut bytes, source);
-    put_address(&mut bytes, to);
-    sum(&bytes).wrapping_add(next.into()).wrapping_add(length as u32)
+    let rest = u32::from(next).wrapping_add(length as u32);
+    sum_of(source).wrapping_add(sum_of(to)).wrapping_add(rest)
 }
 
 fn put_v6(frame: &mut Frame, source: &Address, to: &Address, next: u8, hops: u8, length: usize) {
@@ -171,6 +177,29 @@ pub fn discovery(kind: Discovery, macs: &[Mac; 2], source: &Address, to: &Addres
     put(&mut frame, &[option, 1]);
     put(&mut frame, own);
     seal(&mut frame, 54, 56, pseudo(source, to, ICMPV6, length));
+    frame
+}
+
+/// Says that this node listens to `groups`, for switches that pass on only what somebody has asked for: a
+/// report of MLDv2 (RFC 3810, 5.2). `card` is its own.
+#[inline(never)]
+pub fn listening(card: Mac, source: &Address, groups: &[Address]) -> Frame {
+    const LISTENERS: Address =
+        Address::from_v6([[0xff, 2, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0x16]]);
+    const FROM_NOW_ON: u8 = 4;
+    let length = groups.len().wrapping_mul(20).wrapping_add(8);
+    let mut frame = begin(&[[0x33, 0x33, 0, 0, 0, 0x16], card], IPV6);
+    put_v6(&mut frame, source, &LISTENERS, 0, 1, length.wrapping_add(8));
+    // Routers are to look at it themselves; and padding.
+    put(&mut frame, &[ICMPV6, 0, 5, 2, 0, 0, 1, 0]);
+    let start = frame.len();
+    put(&mut frame, &[143, 0, 0, 0, 0, 0]);
+    put_number(&mut frame, groups.len());
+    for group in groups {
+        put(&mut frame, &[FROM_NOW_ON, 0, 0, 0]);
+        put_address(&mut frame, group);
+    }
+    seal(&mut frame, start, start.wrapping_add(2), pseudo(source, &LISTENERS, ICMPV6, length));
     frame
 }
 

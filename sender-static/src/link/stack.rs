@@ -38,6 +38,12 @@ const CHALLENGE: usize = fence_kdump_core::wire::CHALLENGE_LEN;
 /// What is due at once is done when so much time has passed.
 const PAUSE: Millis = Millis(50);
 
+/// How soon what was said of groups is said again, since it may have been lost, and how often from then on. What
+/// is not heard for four minutes is forgotten (RFC 3810, 9.4), sooner where somebody has set that so; nobody has to
+/// ask.
+const REPORT_AGAIN: Millis = Millis::seconds(1);
+const REPORT: Millis = Millis::seconds(30);
+
 const ALL_NODES: Address =
     Address::from_v6([[0xff, 2, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1]]);
 const ALL_ROUTERS: Address =
@@ -70,6 +76,8 @@ pub struct Stack {
     routers: Option<Routers>,
     /// What the DHCP client had got when the addresses were last set.
     given: Option<Given>,
+    /// When to say next which groups it listens to, and whether that is for the first time.
+    report: (Millis, bool),
     incoming: Vec<Datagram, 4>,
 }
 
@@ -113,6 +121,7 @@ impl Stack {
             lease: None,
             routers: None,
             given: None,
+            report: (Millis(0), true),
             incoming: Vec::new(),
         }
     }
@@ -166,6 +175,7 @@ impl Stack {
         if !local {
             self.add(own_address(LINK_LOCAL, self.mac), 64);
         }
+        self.report = (Millis(0), true);
         self.given = self.lease.as_ref().and_then(Lease::given);
         if let Some(given) = self.given {
             self.add(Address::from_v4(given.ip), given.prefix);
@@ -333,6 +343,7 @@ impl Stack {
             let macs = [[0x33, 0x33, 0, 0, 0, 2], self.mac];
             wire.put(&frames::discovery(Discovery::Routers, &macs, &source, &ALL_ROUTERS));
         }
+        self.listen(&mut wire, now);
         let given = self.lease.as_ref().and_then(Lease::given);
         let routers = self.routers.as_mut();
         let changed = routers.is_some_and(|routers| core::mem::take(&mut routers.changed));
@@ -343,12 +354,34 @@ impl Stack {
         false
     }
 
+    /// Says, when it is time to, which groups it listens to: those in which its addresses are asked for.
+    #[inline(never)]
+    fn listen<E: Ether>(&mut self, wire: &mut Wire<'_, E>, now: Millis) {
+        let (due, first) = self.report;
+        if due > now {
+            return;
+        }
+        self.report = (now.plus(if first { REPORT_AGAIN } else { REPORT }), false);
+        let mut groups: Vec<Address, 8> = Vec::new();
+        for Own(own, _) in &self.own {
+            let group = frames::solicited(own);
+            if own.is_v6() && !groups.contains(&group) {
+                let _ = groups.push(group);
+            }
+        }
+        let local = self.own.iter().find(|Own(own, _)| is_link_local(own));
+        if let Some(Own(source, _)) = local {
+            wire.put(&frames::listening(self.mac, source, &groups));
+        }
+    }
+
     /// When something is to be done though nothing has arrived.
     pub fn due(&self, now: Millis) -> Millis {
         let lease = self.lease.as_ref().map_or(Millis::NEVER, Lease::due);
         let routers = self.routers.as_ref().map_or(Millis::NEVER, Routers::due);
         // It is over and over due while it cannot be done.
-        lease.min(routers).max(now.plus(PAUSE))
+        let (report, _) = self.report;
+        lease.min(routers).min(report).max(now.plus(PAUSE))
     }
 
     /// Whether a datagram for the messages' port has come.

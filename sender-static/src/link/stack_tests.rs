@@ -147,9 +147,14 @@ mod judge {
     use super::*;
     use crate::link::fed::PORT;
     use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet, SocketStorage};
+    use smoltcp::phy::ChecksumCapabilities;
     use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
     use smoltcp::socket::udp;
-    use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
+    use smoltcp::wire::{
+        EthernetAddress, EthernetFrame, EthernetProtocol, HardwareAddress, Icmpv6Packet,
+        Icmpv6Repr, IpAddress, IpCidr, IpProtocol, Ipv6ExtHeader, Ipv6HopByHopHeader,
+        Ipv6HopByHopRepr, Ipv6Packet, Ipv6Repr, MldAddressRecord, MldRecordType, MldRepr,
+    };
     use std::collections::VecDeque;
 
     /// Their end of the cable. Every checksum counts.
@@ -280,6 +285,68 @@ mod judge {
             assert_eq!(fed.next_datagram(&mut buffer), Some(&b"challenge"[..]), "{own}");
             assert_eq!(fed.next_datagram(&mut buffer), None);
         }
+    }
+
+    /// The groups of a frame that reports them, if it is one; checksums and lengths count.
+    fn reported(frame: &[u8]) -> Option<std::vec::Vec<std::net::Ipv6Addr>> {
+        let ethernet = EthernetFrame::new_checked(frame).unwrap();
+        if ethernet.ethertype() != EthernetProtocol::Ipv6 {
+            return None;
+        }
+        let packet = Ipv6Packet::new_checked(ethernet.payload()).unwrap();
+        if packet.next_header() != IpProtocol::HopByHop {
+            return None;
+        }
+        assert_eq!(ethernet.dst_addr(), EthernetAddress([0x33, 0x33, 0, 0, 0, 0x16]));
+        let repr = Ipv6Repr::parse(&packet).unwrap();
+        assert_eq!((repr.hop_limit, repr.dst_addr), (1, "ff02::16".parse().unwrap()));
+        assert_eq!(repr.src_addr, "fe80::ff:fe00:1".parse::<std::net::Ipv6Addr>().unwrap());
+        let header = Ipv6ExtHeader::new_checked(packet.payload()).unwrap();
+        assert_eq!(header.next_header(), IpProtocol::Icmpv6);
+        let options = Ipv6HopByHopHeader::new_checked(header.payload()).unwrap();
+        // What follows is padding.
+        let options = Ipv6HopByHopRepr::parse(&options).unwrap().options;
+        assert_eq!(options.first(), Ipv6HopByHopRepr::mldv2_router_alert().options.first());
+        let body = &packet.payload()[2 + header.payload().len()..];
+        let message = Icmpv6Packet::new_checked(body).unwrap();
+        let checked = ChecksumCapabilities::default();
+        let parsed = Icmpv6Repr::parse(&repr.src_addr, &repr.dst_addr, &message, &checked);
+        let Ok(Icmpv6Repr::Mld(MldRepr::Report { nr_mcast_addr_rcrds, mut data })) = parsed else {
+            panic!("{parsed:?}");
+        };
+        let mut groups = std::vec::Vec::new();
+        for _ in 0..nr_mcast_addr_rcrds {
+            let record = MldAddressRecord::new_checked(&data[..20]).unwrap();
+            assert_eq!(
+                (record.record_type(), record.num_srcs()),
+                (MldRecordType::ChangeToExclude, 0)
+            );
+            groups.push(record.mcast_addr());
+            data = &data[20..];
+        }
+        assert!(data.is_empty());
+        Some(groups)
+    }
+
+    /// Behind a switch that passes on only what somebody listens to, nobody could ask for this node otherwise.
+    #[test]
+    fn is_told_which_groups_are_listened_to() {
+        let mut fed = Fed::new();
+        let mut times = std::vec::Vec::new();
+        for second in 0..100 {
+            fed.pass(Millis::seconds(u32::from(second > 0)));
+            let frames = std::iter::from_fn(|| fed.next_frame());
+            for groups in frames.filter_map(|frame| reported(&frame)) {
+                let expected: std::net::Ipv6Addr = "ff02::1:ff00:1".parse().unwrap();
+                assert_eq!(groups, [expected], "one group of both addresses");
+                times.push(second);
+            }
+        }
+        assert_eq!(times, [0, 1, 31, 61, 91]);
+        // Begins anew where the card is another one.
+        fed.renew();
+        fed.pass(Millis(0));
+        assert!(std::iter::from_fn(|| fed.next_frame()).any(|frame| reported(&frame).is_some()));
     }
 
     #[test]

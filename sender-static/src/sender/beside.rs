@@ -4,6 +4,7 @@
 //! was told, and keeps silent for as long as the other one says that everybody gets messages: so there is one
 //! crash, and one who uses the network. Every doubt makes it speak.
 
+use core::ffi::CStr;
 use core::mem::MaybeUninit;
 
 use heapless::Vec;
@@ -112,7 +113,7 @@ impl<'a, T: Transport> Sender<'a, '_, T> {
     /// Takes its place among the senders of this machine, and hands over to one that was there before.
     pub fn look_beside(&mut self, arguments: Arguments, slot: &'a mut MaybeUninit<Options<'a>>) {
         if self.identity.wanted {
-            self.beside.watch.begin(arguments.terminated(self.options.vmcore));
+            self.watch(arguments.terminated(self.options.vmcore));
         }
         if self.options.cadence.count > 0 {
             return;
@@ -130,6 +131,14 @@ impl<'a, T: Transport> Sender<'a, '_, T> {
             beside.silent = true;
             beside.well = self.now;
             beside.due = self.now.plus(AT_FIRST);
+        }
+    }
+
+    /// Looks at the dump from now on.
+    fn watch(&mut self, instead: Option<&'static CStr>) {
+        self.beside.watch.begin(instead);
+        if self.options.early {
+            self.beside.watch.hear_of_end();
         }
     }
 
@@ -253,7 +262,7 @@ impl<'a, T: Transport> Sender<'a, '_, T> {
             }
         }
         if self.identity.wanted && self.beside.watch.due == Millis::NEVER {
-            self.beside.watch.begin(None);
+            self.watch(None);
         }
     }
 

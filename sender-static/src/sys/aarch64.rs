@@ -33,14 +33,20 @@ pub(super) mod early {
     pub(crate) const UMOUNT2: usize = 39;
     pub(crate) const MOUNT: usize = 40;
     pub(crate) const CHDIR: usize = 49;
+    pub(crate) const PIPE2: usize = 59;
     pub(crate) const GETDENTS64: usize = 61;
+    pub(crate) const SIGNALFD4: usize = 74;
     pub(crate) const READLINKAT: usize = 78;
     pub(crate) const UNSHARE: usize = 97;
+    pub(crate) const SCHED_YIELD: usize = 124;
+    pub(crate) const RT_SIGPROCMASK: usize = 135;
+    pub(crate) const SETPRIORITY: usize = 140;
     pub(crate) const SETSID: usize = 157;
     pub(crate) const GETPID: usize = 172;
     pub(crate) const GETEUID: usize = 175;
     pub(crate) const BIND: usize = 200;
     pub(crate) const RECVMSG: usize = 212;
+    pub(crate) const MUNMAP: usize = 215;
     pub(crate) const CLONE: usize = 220;
     pub(crate) const EXECVE: usize = 221;
     pub(crate) const WAIT4: usize = 260;
@@ -67,8 +73,9 @@ pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     result
 }
 
-/// The number of what only link mode does.
+/// Numbers of what only link mode does.
 #[cfg(feature = "link")]
 pub(super) mod link {
     pub(crate) const BIND: usize = 200;
+    pub(crate) const MUNMAP: usize = 215;
 }

@@ -36,6 +36,12 @@ impl File {
     /// None yet.
     pub const NONE: Self = Self(-1);
 
+    /// What a system call has given, a descriptor or an error.
+    #[cfg(feature = "early")]
+    pub(super) fn given(result: isize) -> Self {
+        Self(result as i32)
+    }
+
     /// Opens `path`. Whether that was possible is told when it is read.
     pub fn open(path: &CStr) -> Self {
         Self(open(path))
@@ -149,15 +155,7 @@ impl File {
     /// # Errors
     /// The kernel's, also that of opening it.
     pub fn read<'b>(&self, buffer: &'b mut [MaybeUninit<u8>]) -> Result<&'b [u8], Errno> {
-        let (start, room) = (buffer.as_mut_ptr(), buffer.len());
-        let mut read = self.0 as isize;
-        if self.is_open() {
-            // SAFETY: the kernel writes at most `room` bytes, all of them into `buffer`.
-            read = unsafe { call3(number::READ, self.0 as usize, start as usize, room) };
-        }
-        let read = answer(read)?.min(room);
-        // SAFETY: the kernel has written that many bytes, and `buffer` is borrowed for as long.
-        Ok(unsafe { slice::from_raw_parts(start.cast(), read) })
+        read_from(self.0, buffer)
     }
 
     /// Who may do what with it: the lowest 12 bits are those of chmod(2). 0 where the kernel does not
@@ -185,6 +183,19 @@ impl File {
             mode.read()
         }
     }
+}
+
+/// Reads from a descriptor, if it is one, what comes next.
+pub(super) fn read_from(descriptor: i32, buffer: &mut [MaybeUninit<u8>]) -> Result<&[u8], Errno> {
+    let (start, room) = (buffer.as_mut_ptr(), buffer.len());
+    let mut read = descriptor as isize;
+    if descriptor >= 0 {
+        // SAFETY: the kernel writes at most `room` bytes, all of them into `buffer`.
+        read = unsafe { call3(number::READ, descriptor as usize, start as usize, room) };
+    }
+    let read = answer(read)?.min(room);
+    // SAFETY: the kernel has written that many bytes, and `buffer` is borrowed for as long.
+    Ok(unsafe { slice::from_raw_parts(start.cast(), read) })
 }
 
 impl Drop for File {

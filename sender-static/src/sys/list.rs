@@ -1,22 +1,50 @@
 //! Command lines that do not come from the kernel: words put together as it would have laid them out.
 
 use core::ffi::{CStr, c_char};
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::slice;
 
+use super::machine::early;
 use super::memory::{Arguments, pages};
+use super::{File, call3};
 
 /// Room for so many bytes of words and of pointers to them. Pages that are not written to cost nothing.
 const ROOM: usize = 128 << 10;
 
-/// Memory for `bytes` bytes, for ever; none when the kernel has none. Unlike that of the stack, it costs
-/// nothing as long as nothing is written to it.
-pub fn room(bytes: usize) -> &'static mut [MaybeUninit<u8>] {
-    match pages(bytes) {
-        // SAFETY: as many bytes of our own, which nobody else knows of and which are never given back.
-        Some(start) => unsafe { slice::from_raw_parts_mut(start.cast(), bytes) },
-        None => &mut [],
+/// What was read from a file, in pages that are given back with it.
+#[derive(Debug)]
+pub struct Text {
+    start: NonNull<u8>,
+    /// How many bytes the pages have; 0 for none.
+    room: usize,
+    length: usize,
+}
+
+impl Text {
+    /// Reads at most so many bytes of `file`. Empty when that, or memory, is not to be had.
+    pub fn read(file: &File, most: usize) -> Self {
+        let start = pages(most).and_then(NonNull::new);
+        let room = if start.is_some() { most } else { 0 };
+        let mut text = Self { start: start.unwrap_or(NonNull::dangling()), room, length: 0 };
+        // SAFETY: as many bytes of our own, which nobody else knows of.
+        let bytes = unsafe { slice::from_raw_parts_mut(text.start.cast().as_ptr(), room) };
+        text.length = file.read(bytes).map_or(0, <[u8]>::len);
+        text
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: the kernel has written that many to our own pages.
+        unsafe { slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        if self.room > 0 {
+            // SAFETY: our own pages; who borrowed them has borrowed this value.
+            unsafe { call3(early::MUNMAP, self.start.as_ptr() as usize, self.room, 0) };
+        }
     }
 }
 
@@ -108,6 +136,15 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_read_as_far_as_asked() {
+        let text = Text::read(&File::open(c"/proc/self/status"), 4096);
+        assert!(text.bytes().starts_with(b"Name:"));
+        assert_eq!(Text::read(&File::open(c"/proc/self/status"), 5).bytes(), b"Name:");
+        assert_eq!(Text::read(&File::open(c"/nosuch"), 4096).bytes(), b"");
+        assert_eq!(Text::read(&File::open(c"/proc/self/status"), 1 << 60).bytes(), b"");
+    }
 
     fn kernels() -> Arguments {
         let words = vec![2, c"/init".as_ptr() as usize, c"single".as_ptr() as usize, 0];

@@ -126,6 +126,20 @@ pub fn written<'b>(bytes: &'b mut [MaybeUninit<u8>], from: &[u8]) -> &'b [u8] {
     unsafe { slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
 }
 
+/// Has `work` use `bytes` bytes of memory, none when the kernel has none to give, which are given back then: on
+/// the stack they would stay.
+#[cfg(feature = "link")]
+pub fn for_now<R>(bytes: usize, work: impl FnOnce(&mut [MaybeUninit<u8>]) -> R) -> R {
+    let Some(start) = pages(bytes) else {
+        return work(&mut []);
+    };
+    // SAFETY: as many bytes of our own, which nobody else knows of.
+    let result = work(unsafe { slice::from_raw_parts_mut(start.cast(), bytes) });
+    // SAFETY: the same pages, which nobody can have kept a reference to.
+    unsafe { call(super::machine::link::MUNMAP, [start as usize, bytes, 0, 0, 0, 0]) };
+    result
+}
+
 /// Puts up to `most` values into pages of their own, where they stay for as long as the process lives.
 /// None at all when the kernel has none to give.
 #[cfg(feature = "link")]
@@ -268,6 +282,8 @@ mod tests {
     #[test]
     fn memory_that_does_not_exist_is_refused() {
         assert_eq!(pages(1 << 60), None);
+        #[cfg(feature = "link")]
+        assert_eq!(for_now(1 << 60, |bytes| bytes.len()), 0);
     }
 
     #[test]

@@ -26,11 +26,11 @@ use crate::resolv_conf::SERVERS;
 use crate::schedule::Millis;
 pub use file::{File, Room};
 #[cfg(feature = "early")]
-pub use list::{List, room};
+pub use list::{List, Text};
 use machine::{call, number};
 pub use memory::{Argument, Arguments, Table};
 #[cfg(feature = "link")]
-pub use memory::{lasting, written};
+pub use memory::{for_now, lasting, written};
 #[cfg(feature = "link")]
 pub use socket::packet::Instruction;
 pub use socket::{Socket, Source};

@@ -34,14 +34,20 @@ pub(super) mod early {
     pub(crate) const GETEUID: usize = 49;
     pub(crate) const UMOUNT2: usize = 52;
     pub(crate) const SETSID: usize = 66;
+    pub(crate) const MUNMAP: usize = 91;
+    pub(crate) const SETPRIORITY: usize = 97;
     pub(crate) const WAIT4: usize = 114;
     pub(crate) const CLONE: usize = 120;
+    pub(crate) const SCHED_YIELD: usize = 158;
+    pub(crate) const RT_SIGPROCMASK: usize = 174;
     pub(crate) const GETDENTS64: usize = 202;
     pub(crate) const UNSHARE: usize = 282;
     pub(crate) const MKDIRAT: usize = 287;
     pub(crate) const UNLINKAT: usize = 292;
     pub(crate) const READLINKAT: usize = 296;
+    pub(crate) const SIGNALFD4: usize = 313;
     pub(crate) const DUP3: usize = 316;
+    pub(crate) const PIPE2: usize = 317;
     pub(crate) const BIND: usize = 327;
     pub(crate) const RECVMSG: usize = 342;
     pub(crate) const FINIT_MODULE: usize = 353;
@@ -76,8 +82,9 @@ pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     result
 }
 
-/// The number of what only link mode does.
+/// Numbers of what only link mode does.
 #[cfg(feature = "link")]
 pub(super) mod link {
+    pub(crate) const MUNMAP: usize = 91;
     pub(crate) const BIND: usize = 327;
 }

@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 
 use super::file::AT_FDCWD;
 use super::machine::early;
-use super::{Arguments, Errno, File, answer, call, call3, exit, now, number};
+use super::{Arguments, Errno, File, answer, call, call3, close, exit, now, number};
 use crate::schedule::Millis;
 
 /// For wait4(2): also children that nobody tells of.
@@ -175,10 +175,93 @@ pub fn load_module(file: &File, parameters: &CStr, compressed: bool) -> Result<(
 pub fn speak_to(file: &File) {
     if let Ok(descriptor) = file.descriptor() {
         for standard in 0..3 {
-            // SAFETY: descriptors of our own.
-            unsafe { call3(early::DUP3, descriptor, standard, 0) };
+            be(standard, descriptor);
         }
     }
+}
+
+/// Has one descriptor mean what another one does.
+fn be(descriptor: usize, other: usize) {
+    // SAFETY: descriptors of our own.
+    unsafe { call3(early::DUP3, other, descriptor, 0) };
+}
+
+/// Goes before all others: whoever waits for a processor until a message is out has waited for little.
+pub fn hurry() {
+    set_niceness(-20);
+}
+
+fn set_niceness(niceness: isize) {
+    // SAFETY: numbers: a process, this one, and how it is to be treated.
+    unsafe { call3(early::SETPRIORITY, 0, 0, niceness as usize) };
+}
+
+/// Lets others go first, once.
+pub fn give_way() {
+    // SAFETY: takes nothing.
+    unsafe { call3(early::SCHED_YIELD, 0, 0, 0) };
+}
+
+/// Keeps what is said on standard error to itself until [`calm_down`]: a serial console takes its time for
+/// each line, and the kernel does nothing else meanwhile.
+pub fn tell_later() {
+    const O_DIRECT: usize = if cfg!(target_arch = "powerpc64") {
+        0o40_0000
+    } else if cfg!(target_arch = "aarch64") {
+        0o20_0000
+    } else {
+        0o4_0000
+    };
+    const O_NONBLOCK: usize = 0o4000;
+    let mut ends = [-1i32; 2];
+    // A pipe that keeps lines apart.
+    let flags = O_DIRECT | O_NONBLOCK;
+    // SAFETY: the kernel writes two descriptors.
+    let made = unsafe { call3(early::PIPE2, (&raw mut ends) as usize, flags, 0) };
+    let [from, to] = ends;
+    if made == 0 {
+        for (standard, end) in [(0, from), (2, to)] {
+            be(standard, end as usize);
+            close(end);
+        }
+    }
+}
+
+/// Is as any other process again. What was kept since [`tell_later`] goes to standard output, and what follows
+/// does at once.
+pub fn calm_down() {
+    let mut line = [MaybeUninit::uninit(); 512];
+    while let Ok(text @ [_, ..]) = super::file::read_from(0, &mut line) {
+        super::print(text);
+    }
+    be(2, 1);
+    be(0, 1);
+    set_niceness(0);
+}
+
+/// From now on, who asks this process to end (SIGTERM) is told by the file that this gives, see [`who_ends`].
+pub fn hear_of_end() -> File {
+    const SIG_BLOCK: usize = 0;
+    const NONBLOCK_CLOEXEC: usize = 0o4000 | 0o200_0000;
+    /// Of SIGTERM, 15.
+    const SIGNALS: u64 = 1 << 14;
+    let signals = SIGNALS;
+    let (place, size) = ((&raw const signals) as usize, size_of_val(&signals));
+    // SAFETY: a set of signals, which the kernel reads, and numbers.
+    let file = unsafe { call(early::SIGNALFD4, [usize::MAX, place, size, NONBLOCK_CLOEXEC, 0, 0]) };
+    if file >= 0 {
+        // SAFETY: as above; the old set is not asked for.
+        unsafe { call(early::RT_SIGPROCMASK, [SIG_BLOCK, place, 0, size, 0, 0]) };
+    }
+    File::given(file)
+}
+
+/// The process that has asked this one to end, if any has; 0 for one that cannot be seen from here.
+pub fn who_ends(file: &File) -> Option<u32> {
+    // `struct signalfd_siginfo`: the sender is its fourth number.
+    let mut told = [MaybeUninit::uninit(); 128];
+    let told = file.read(&mut told).ok()?;
+    told.get(12..)?.first_chunk().map(|number| u32::from_ne_bytes(*number))
 }
 
 /// What is known about a file.

@@ -33,14 +33,20 @@ pub(super) mod early {
     pub(crate) const MOUNT: usize = 21;
     pub(crate) const UMOUNT2: usize = 52;
     pub(crate) const SETSID: usize = 66;
+    pub(crate) const MUNMAP: usize = 91;
+    pub(crate) const SETPRIORITY: usize = 97;
     pub(crate) const WAIT4: usize = 114;
     pub(crate) const CLONE: usize = 120;
+    pub(crate) const SCHED_YIELD: usize = 158;
+    pub(crate) const RT_SIGPROCMASK: usize = 175;
     pub(crate) const GETEUID: usize = 201;
     pub(crate) const GETDENTS64: usize = 220;
     pub(crate) const MKDIRAT: usize = 289;
     pub(crate) const UNLINKAT: usize = 294;
     pub(crate) const READLINKAT: usize = 298;
     pub(crate) const UNSHARE: usize = 303;
+    pub(crate) const SIGNALFD4: usize = 322;
+    pub(crate) const PIPE2: usize = 325;
     pub(crate) const DUP3: usize = 326;
     pub(crate) const FINIT_MODULE: usize = 344;
     pub(crate) const BIND: usize = 361;
@@ -70,8 +76,9 @@ pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     result
 }
 
-/// The number of what only link mode does.
+/// Numbers of what only link mode does.
 #[cfg(feature = "link")]
 pub(super) mod link {
+    pub(crate) const MUNMAP: usize = 91;
     pub(crate) const BIND: usize = 361;
 }

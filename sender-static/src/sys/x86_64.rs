@@ -27,6 +27,9 @@ pub(super) mod number {
 /// The same, for what only the whole program does.
 #[cfg(feature = "early")]
 pub(super) mod early {
+    pub(crate) const MUNMAP: usize = 11;
+    pub(crate) const RT_SIGPROCMASK: usize = 14;
+    pub(crate) const SCHED_YIELD: usize = 24;
     pub(crate) const GETPID: usize = 39;
     pub(crate) const RECVMSG: usize = 47;
     pub(crate) const BIND: usize = 49;
@@ -36,6 +39,7 @@ pub(super) mod early {
     pub(crate) const CHDIR: usize = 80;
     pub(crate) const GETEUID: usize = 107;
     pub(crate) const SETSID: usize = 112;
+    pub(crate) const SETPRIORITY: usize = 141;
     pub(crate) const MOUNT: usize = 165;
     pub(crate) const UMOUNT2: usize = 166;
     pub(crate) const GETDENTS64: usize = 217;
@@ -43,7 +47,9 @@ pub(super) mod early {
     pub(crate) const UNLINKAT: usize = 263;
     pub(crate) const READLINKAT: usize = 267;
     pub(crate) const UNSHARE: usize = 272;
+    pub(crate) const SIGNALFD4: usize = 289;
     pub(crate) const DUP3: usize = 292;
+    pub(crate) const PIPE2: usize = 293;
     pub(crate) const FINIT_MODULE: usize = 313;
 }
 
@@ -67,8 +73,9 @@ pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     result
 }
 
-/// The number of what only link mode does.
+/// Numbers of what only link mode does.
 #[cfg(feature = "link")]
 pub(super) mod link {
+    pub(crate) const MUNMAP: usize = 11;
     pub(crate) const BIND: usize = 49;
 }
