@@ -26,13 +26,14 @@
 //! | [`custody`] | whose a file is, and what others may do with it |
 //! | [`deputy`] | whom root has put in charge, and how root acts in that user's place |
 //! | [`voice`] | what is said to people |
-//! | [`clock`] | time, by the monotonic clock |
+//! | [`clock`] | time, by the monotonic clock; `background`: threads whose work can wait |
 //!
 //! Nothing here waits for anything that others control beyond its deadline: not for names, not for
 //! readers of its output, not for other processes on the host.
 
 pub mod address;
 pub mod agent;
+mod background;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::background;
+
 /// How many lines may wait for a listener.
 const ROOM: usize = 256;
 
@@ -119,6 +121,16 @@ impl Voice {
         }
     }
 
+    /// Says what `line` makes, which is made only if there is room for it with anybody: for lines of which there may be
+    /// a hundred thousand at once.
+    pub fn say_of_many(&self, weight: Weight, line: impl FnOnce() -> String) {
+        if self.listeners.iter().any(|listener| listener.has_room(weight)) {
+            self.say(weight, line());
+        } else {
+            self.listeners.iter().for_each(Listener::miss);
+        }
+    }
+
     /// Says `line` unless the very same was said this way before.
     pub fn say_once(&self, weight: Weight, line: String) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
@@ -161,6 +173,7 @@ impl Listener {
         let waiting = Arc::new(AtomicUsize::new(0));
         let left = Arc::clone(&waiting);
         let speak = move || {
+            background::give_way();
             for item in items {
                 let missed = missing.swap(0, Ordering::Relaxed);
                 if missed > 0 {
@@ -180,18 +193,26 @@ impl Listener {
         Some(Self { queue, waiting, dropped })
     }
 
-    fn offer(&self, weight: Weight, line: &Arc<str>) {
+    fn has_room(&self, weight: Weight) -> bool {
         // Details never take the room that the last words need.
         let room = match weight {
             Weight::Detail => ROOM / 2,
             Weight::Error | Weight::Warning | Weight::Info => ROOM,
         };
-        let fits = self.waiting.load(Ordering::Relaxed) < room;
+        self.waiting.load(Ordering::Relaxed) < room
+    }
+
+    fn miss(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn offer(&self, weight: Weight, line: &Arc<str>) {
+        let fits = self.has_room(weight);
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let item = Item::Line(weight, Arc::clone(line));
         if !fits || self.queue.try_send(item).is_err() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.miss();
         }
     }
 }
@@ -220,7 +241,8 @@ mod tests {
         for number in 0..ROOM + 100 {
             voice.say(Weight::Detail, format!("{number}"));
         }
-        voice.say(Weight::Info, "last words");
+        voice.say_of_many(Weight::Detail, || unreachable!("there is no room for it"));
+        voice.say_of_many(Weight::Info, || "last words".to_owned());
         let start = Instant::now();
         voice.finish();
         assert!(start.elapsed() < Duration::from_secs(5));

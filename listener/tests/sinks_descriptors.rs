@@ -19,7 +19,7 @@ struct Whole {
 
 fn event(number: u64) -> Arc<Event> {
     Arc::new(Event {
-        id: format!("host-1-{number}"),
+        id: format!("host-1-{number}").as_str().into(),
         time_ms: number,
         node: format!("n{number}").into(),
         kind: Kind::Started,

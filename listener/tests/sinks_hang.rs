@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use fence_kdump_core::{Phase, Proof};
 use fence_kdump_listener::fleet::event::{Event, Kind};
 use fence_kdump_listener::sink::{Counters, SinkConfig, Sinks};
 use nix::time::{ClockId, clock_gettime};
@@ -28,14 +29,14 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn event(number: u64) -> Arc<Event> {
     Arc::new(Event {
-        id: format!("host-1-{number}"),
+        id: format!("host-1-{number}").as_str().into(),
         time_ms: number,
         node: format!("node{}.example.org", number % 20_000).into(),
         kind: Kind::ALL[usize::try_from(number % 6).unwrap()],
-        session: format!("host-1-{number}"),
+        session: format!("host-1-{number}").as_str().into(),
         from: Some("192.0.2.7".parse().unwrap()),
-        proof: Some("signed".into()),
-        phase: Some("dumping".into()),
+        proof: Some(Proof::Signed),
+        phase: Some(Phase::Dumping),
         done: Some(number),
         total: Some(EVENTS),
         messages: 3,

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use fence_kdump_core::Proof;
 use serde::Serialize;
 
 use super::table::{Cell, Column, Table};
 use super::{Failure, screen, status, words};
 use crate::clock::unix_ms;
 use crate::deputy;
-use crate::fleet::event::Event;
+use crate::fleet::event::{Event, phase_name};
 use crate::history::{Page, Reader, Session};
 
 /// So many are read at once.
@@ -98,7 +99,7 @@ fn sessions(
     while all.len() < limit {
         let page = reader.sessions(want.node.as_deref(), before.as_deref(), BATCH)?;
         let Some(last) = page.last() else { break };
-        before = Some(last.id.clone());
+        before = Some(last.id.to_string());
         let found = all.len();
         let is_wanted = |session: &Session| {
             since_ms.is_none_or(|since| session.end.is_none() || session.changed_ms >= since)
@@ -150,7 +151,7 @@ fn sessions_table(sessions: &[Session], now_ms: u64) -> Table {
             words::span(until.saturating_sub(*started_ms)).into(),
             Cell::styled(end, style),
             session.messages.to_string().into(),
-            proof.as_deref().into(),
+            proof.map(Proof::name).into(),
             size(*done, *total).into(),
             from.map(|from| from.to_string()).into(),
         ]);
@@ -166,9 +167,9 @@ fn events_table(events: &[Event]) -> Table {
             words::time(event.time_ms).into(),
             (&*event.node).into(),
             Cell::styled(kind, status::style(kind)),
-            event.phase.as_deref().into(),
+            event.phase.and_then(phase_name).into(),
             size(event.done, event.total).into(),
-            event.proof.as_deref().into(),
+            event.proof.map(Proof::name).into(),
             event.from.map(|from| from.to_string()).into(),
         ]);
     }
@@ -188,7 +189,7 @@ mod tests {
             changed_ms: 1_795_316_768_000,
             end,
             from: Some("192.0.2.7".parse().unwrap()),
-            proof: Some("live".into()),
+            proof: Some(Proof::Live),
             phase: None,
             done: Some(1 << 30),
             total: None,

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use fence_kdump_core::Session;
+use fence_kdump_core::{Proof, Session};
 
 use crate::address::Address;
 use crate::clock::unix_ms;
-use crate::fleet::event::{Event, Kind, phase_name, proof_name};
+use crate::fleet::event::{Event, Kind, phase_name, registered};
+use crate::fleet::event_id::EventId;
 use crate::history::Heard;
 
 /// Gives events their ids: the host's name, when the daemon was started, and a number that grows by one.
 #[derive(Debug)]
 pub(super) struct Chronicle {
-    origin: String,
+    run: Arc<str>,
     next: u64,
 }
 
@@ -25,7 +26,7 @@ pub(super) enum Dump {
     /// The number of an event of this run.
     Own(u64),
     /// It began in an earlier run.
-    Earlier(Box<str>),
+    Earlier(Box<EventId>),
 }
 
 /// Whose, what, and from where.
@@ -50,25 +51,25 @@ impl Chronicle {
     pub(super) fn new() -> Self {
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
         let host = host.filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned());
-        Self { origin: format!("{host}-{:x}", unix_ms()), next: 0 }
+        Self { run: format!("{host}-{:x}", unix_ms()).into(), next: 0 }
     }
 
     /// The id of the next event.
-    pub(super) fn id(&mut self) -> String {
+    pub(super) fn id(&mut self) -> EventId {
         self.next = self.next.wrapping_add(1);
         self.name(self.next)
     }
 
-    fn name(&self, number: u64) -> String {
-        format!("{}-{number}", self.origin)
+    fn name(&self, number: u64) -> EventId {
+        EventId::new(Arc::clone(&self.run), number)
     }
 
     /// The name of a dump; `None` when there was none.
-    pub(super) fn dump(&self, dump: &Dump) -> Option<String> {
+    pub(super) fn dump(&self, dump: &Dump) -> Option<EventId> {
         match dump {
             Dump::None => None,
             Dump::Own(number) => Some(self.name(*number)),
-            Dump::Earlier(name) => Some(name.to_string()),
+            Dump::Earlier(name) => Some((**name).clone()),
         }
     }
 
@@ -77,28 +78,29 @@ impl Chronicle {
     pub(super) fn write(
         &mut self,
         happening: Happening,
-        session: &Session,
+        state: &Session,
         dump: &mut Dump,
     ) -> Event {
         let id = self.id();
         if happening.kind == Kind::Started || matches!(dump, Dump::None) {
             *dump = Dump::Own(self.next);
         }
+        let session = self.dump(dump).unwrap_or_else(|| id.clone());
         let Happening { node, kind, from } = happening;
-        let progress = session.progress();
+        let progress = state.progress();
         let is_known = progress != fence_kdump_core::Progress::default();
         Event {
             id,
             time_ms: unix_ms(),
             node,
             kind,
-            session: self.dump(dump).unwrap_or_default(),
+            session,
             from,
-            proof: session.proof().map(proof_name),
-            phase: session.phase().and_then(phase_name),
+            proof: state.proof(),
+            phase: state.phase().filter(registered),
             done: is_known.then_some(progress.done),
             total: Some(progress.total).filter(|total| *total > 0),
-            messages: session.messages(),
+            messages: state.messages(),
         }
     }
 }
@@ -107,13 +109,13 @@ impl Chronicle {
 #[must_use]
 pub fn told(event: &Event) -> String {
     let Event { node, kind, from, proof, phase, .. } = event;
-    let proven = proof.as_deref().filter(|proof| *proof != "plain");
+    let proven = proof.filter(|proof| *proof != Proof::Plain);
     let who = match (from, proven) {
         (Some(from), Some(proof)) => format!("{node} ({from}, {proof})"),
         (Some(from), None) => format!("{node} ({from})"),
         (None, _) => node.to_string(),
     };
-    let what = match (kind, phase.as_deref(), from) {
+    let what = match (kind, phase.and_then(phase_name), from) {
         (Kind::Started, ..) => "started, it is in its crash kernel".to_owned(),
         (Kind::Dumping, ..) => "dumping".to_owned(),
         (Kind::Phase, phase, _) => phase.unwrap_or("does something else").to_owned(),

@@ -26,6 +26,8 @@ use crate::store::Hearing;
 use candidates::Candidates;
 use seen::{Causes, Seen};
 
+pub(super) use seen::Course;
+
 /// The nodes and what is known of them.
 #[derive(Debug)]
 pub struct Fleet {
@@ -120,7 +122,7 @@ impl Fleet {
         };
         let changed: Vec<_> = changes.changed.iter().copied().filter(is_doubtful).collect();
         for id in changes.removed.into_iter().chain(changes.rekeyed).chain(changed) {
-            self.set_active(id, false);
+            self.set_course(id, Course::None);
             self.tracker.forget(id);
             self.remembered.forget(id);
             drop(self.seen.remove(id));
@@ -159,14 +161,16 @@ impl Fleet {
     }
 
     pub(super) fn happened(&mut self, happening: Happening, node: NodeId) -> Option<Happened> {
-        self.set_active(node, !happening.kind.is_end());
+        let kind = happening.kind;
+        let course = if kind.is_end() { Course::Ended(kind) } else { Course::Active };
+        self.set_course(node, course);
         let session = self.tracker.session(node)?;
         let seen = self.seen.of(node)?;
-        seen.end = happening.kind.is_end().then_some(happening.kind);
-        if happening.kind.is_end() {
+        if kind.is_end() {
+            seen.short = None;
             self.remembered.forget(node);
         }
-        if happening.kind == Kind::Started {
+        if kind == Kind::Started {
             self.sessions = self.sessions.saturating_add(1);
         }
         let event = self.chronicle.write(happening, session, &mut seen.dump);
@@ -212,7 +216,12 @@ impl Fleet {
         let at = addresses.iter().filter_map(|address| self.registry.at(*address));
         let called = names.iter().filter_map(|name| self.registry.signed_as(name));
         let nodes: BTreeSet<u32> = at.chain(called).map(|node| node.0).collect();
-        let mut found = self.remembered.of(nodes.into_iter().map(NodeId), now);
+        let short = |node| {
+            let seen = self.seen.get(node)?;
+            Some(seen.short.as_ref()?.datagram(seen.from?))
+        };
+        let nodes = nodes.into_iter().map(|node| (NodeId(node), short(NodeId(node))));
+        let mut found = self.remembered.of(nodes, now);
         let is_asked = |name: &String| names.iter().any(|one| one.eq_ignore_ascii_case(name));
         found.retain(|one| {
             addresses.contains(&one.from) || named(one).is_some_and(|name| is_asked(&name))
@@ -226,9 +235,10 @@ impl Fleet {
         self.tracker.counters()
     }
 
-    pub(super) fn set_active(&mut self, node: NodeId, is_active: bool) {
+    pub(super) fn set_course(&mut self, node: NodeId, course: Course) {
         let Some(seen) = self.seen.get_mut(node) else { return };
-        match (std::mem::replace(&mut seen.is_active, is_active), is_active) {
+        let before = std::mem::replace(&mut seen.course, course);
+        match (before == Course::Active, course == Course::Active) {
             (false, true) => self.active = self.active.saturating_add(1),
             (true, false) => self.active = self.active.saturating_sub(1),
             (true, true) | (false, false) => {}

@@ -147,9 +147,13 @@ impl Herald {
                 Kind::Lost => Weight::Warning,
                 _ => Weight::Info,
             };
-            self.voice.say(weight, told(&event));
+            self.voice.say_of_many(weight, || told(&event));
         }
         let number = self.history.as_mut().and_then(|all| all.tell(Arc::clone(&event), heard));
+        if self.web.is_none() && self.sinks.is_empty() {
+            // Nobody else is told, so nothing has to wait until it may be.
+            return;
+        }
         let before = self.waiting.back().map(|waiting| waiting.number);
         match number.or(before) {
             Some(number) if self.waiting.len() < history::ROOM => {

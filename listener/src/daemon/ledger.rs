@@ -1,21 +1,18 @@
 //! What is known of crashes without asking the disk: which messages of them were heard (PROTOCOL.md §10).
 //!
 //! That a crash was heard of is on the disk before any message of it counts. The greatest SEQUENCE of it, and when that
-//! came, follow once in [`LAG`]: what a restart of this program makes it forget of them is a message that would be
-//! late within a moment anyway, and [`crate::store::Notary::since`] sees to that moment.
+//! came, follow once in [`fence_kdump_core::replay::LAG`]: what a restart of this program makes it forget of them is a
+//! message that would be late within a moment anyway, and [`crate::store::Notary::since`] sees to that moment.
 
 use std::time::Duration;
 
 use ahash::RandomState;
 use fence_kdump_core::auth::Signed;
+use fence_kdump_core::replay::Written;
 use fence_kdump_core::{Crash, CrashId, Disbelief, Instant};
 use hashbrown::HashTable;
 
 use crate::fleet::names::hash;
-use crate::store::LAG;
-
-/// How far what is on the disk may be from when the crash kernel started, in nanoseconds.
-const OFF: u64 = 50_000_000;
 
 /// Of so many crashes it is known; the messages of others are looked up and written one by one.
 const CRASHES: usize = 1 << 17;
@@ -40,8 +37,7 @@ struct Known {
     id: CrashId,
     crash: Crash,
     /// What of it is on the disk.
-    origin: i64,
-    heard_at: Instant,
+    written: Written,
 }
 
 impl Ledger {
@@ -61,7 +57,7 @@ impl Ledger {
         let hash = self.hash(signed);
         let known = self.crashes.find_mut(hash, |known| known.is_of(signed))?;
         match Crash::judge(Some(&known.crash), at, signed, is_live) {
-            Ok(crash) if !is_end && known.is_near(&crash) => {
+            Ok(crash) if !is_end && known.written.is_enough_for(&crash) => {
                 known.crash = crash;
                 Some(Ok(()))
             }
@@ -74,12 +70,12 @@ impl Ledger {
     /// This much is on the disk, of the crash of a message that arrived `at`.
     pub(super) fn written(&mut self, at: Instant, signed: &Signed<'_>, crash: Crash) {
         let hash = self.hash(signed);
-        let (origin, heard_at) = (crash.origin, crash.heard_at);
+        let written = Written::from(crash);
         if let Some(known) = self.crashes.find_mut(hash, |known| known.is_of(signed)) {
             if crash.sequence >= known.crash.sequence {
                 known.crash = crash;
             }
-            (known.origin, known.heard_at) = (origin, heard_at);
+            known.written = written;
             return;
         }
         if self.crashes.len() >= CRASHES {
@@ -87,7 +83,7 @@ impl Ledger {
         }
         if self.crashes.len() < CRASHES {
             let node = signed.node_name.to_ascii_lowercase().into_boxed_str();
-            let known = Known { node, id: signed.crash_id, crash, origin, heard_at };
+            let known = Known { node, id: signed.crash_id, crash, written };
             let keys = &self.keys;
             self.crashes.insert_unique(hash, known, |known| place(keys, &known.node, known.id));
         }
@@ -110,18 +106,13 @@ impl Known {
     fn is_of(&self, signed: &Signed<'_>) -> bool {
         self.id == signed.crash_id && self.node.eq_ignore_ascii_case(signed.node_name)
     }
-
-    /// Whether what is on the disk says almost the same.
-    fn is_near(&self, crash: &Crash) -> bool {
-        crash.heard_at.saturating_since(self.heard_at) <= LAG
-            && crash.origin.abs_diff(self.origin) <= OFF
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::proof::specimen::Specimen;
+    use fence_kdump_core::replay::LAG;
 
     fn ms(milliseconds: u64) -> Instant {
         Instant::from_nanos(milliseconds * 1_000_000)

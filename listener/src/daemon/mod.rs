@@ -186,6 +186,7 @@ impl Run {
         // When it goes off: not later than the next dump ends. Most ends are put off before they come, and to
         // set a timer for each message would cost more than the message.
         let mut is_set: Option<Instant> = None;
+        self.recall().await;
         loop {
             while let Some(happened) = self.fleet.tick(clock::now()) {
                 self.herald.tell(happened);

@@ -10,14 +10,10 @@ use std::time::Duration;
 use ahash::RandomState;
 use fence_kdump_core::{ByteOrder, Instant, MAX_AGE, Message, NodeId, Proof, encode};
 
-use super::by_node::ByNode;
 use crate::address::Address;
 use crate::datagram::{Datagram, Words};
 
-/// The most nodes of which a message of eight bytes is kept: in 6 MB.
-const PLAIN: usize = 114_688;
-
-/// The most bytes that all other messages take, with all that belongs to them.
+/// The most bytes that all messages take that have more than eight, with all that belongs to them.
 const BYTES: usize = 6 * 1024 * 1024;
 
 /// What a message takes besides its own bytes: its place in the table, which is never more than half empty
@@ -39,33 +35,28 @@ enum Kind {
 
 type Key = (u32, Kind);
 
-/// When and from where.
+/// A message of eight bytes. Whoever has it knows where it came from.
 #[derive(Debug, Clone, Copy)]
-struct Arrival {
-    /// In halves, so that it takes no more room than its bytes.
+pub(super) struct Short {
+    /// When it came, in halves, so that it takes no more room than its bytes.
     at: [u32; 2],
-    from: Address,
     port: u16,
-}
-
-/// A message of eight bytes.
-#[derive(Debug, Clone, Copy)]
-struct Short {
-    arrival: Arrival,
     byte_order: ByteOrder,
 }
 
 /// Any other message.
 #[derive(Debug)]
 struct Kept {
-    arrival: Arrival,
+    at: Instant,
+    from: Address,
+    port: u16,
     bytes: Box<[u8]>,
 }
 
-/// The latest messages of each node, one of each kind, within a bound: 12 MiB for whatever comes.
+/// The latest messages of each node, one of each kind, within a bound: 6 MiB for whatever comes, and for each
+/// node that was heard a message of eight bytes, which is in the caller's hands.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    short: ByNode<Short>,
     kept: HashMap<Key, Kept, RandomState>,
     /// What `kept` takes.
     bytes: usize,
@@ -74,12 +65,14 @@ pub struct Remembered {
 
 impl Remembered {
     /// `message`, which came as `datagram`, is the latest of `node`, and this much of it is proven: that it is
-    /// signed right is enough for [`Proof::Signed`].
-    pub fn remember(
+    /// signed right is enough for [`Proof::Signed`]. `short` is the latest one of eight bytes so far, if it came from
+    /// the same address, and becomes this one if this is such a one.
+    pub(super) fn remember(
         &mut self,
         node: NodeId,
         proof: Proof,
         (datagram, message): (&Datagram, &Message<'_>),
+        short: &mut Option<Short>,
     ) {
         let answers = message.signed().is_some_and(|signed| signed.answer.is_some());
         let kind = match proof {
@@ -87,71 +80,61 @@ impl Remembered {
             Proof::Signed | Proof::Live if answers => Kind::Answer,
             Proof::Signed | Proof::Live => Kind::Signed,
         };
-        let arrival = Arrival::of(datagram);
-        let is_later = |known: Arrival| known.received_at() > datagram.received_at;
+        let is_later = |known: Instant| known > datagram.received_at;
         // As it is where nobody signs: not even looked for.
         let kept = if self.kept.is_empty() { None } else { self.kept.get(&(node.0, kind)) };
-        if kept.is_some_and(|kept| is_later(kept.arrival)) {
+        if kept.is_some_and(|kept| is_later(kept.at)) {
             return;
         }
-        if kind == Kind::Plain && message.extension.is_none() {
-            self.drop_kept((node.0, kind));
-            let short = Short { arrival, byte_order: message.byte_order };
-            if let Some(known) = self.short.get_mut(node) {
-                if !is_later(known.arrival) {
-                    *known = short;
-                }
+        if kind == Kind::Plain {
+            if short.is_some_and(|known| is_later(known.received_at())) {
                 return;
             }
-            if self.short.len() >= PLAIN {
-                self.sweep(datagram.received_at);
-            }
-            if self.short.len() < PLAIN {
-                self.short.insert(node, short);
-            }
+            let is_short = message.extension.is_none();
+            *short = is_short.then(|| Short::of(datagram, message.byte_order));
+        }
+        self.drop_kept((node.0, kind));
+        if kind == Kind::Plain && short.is_some() {
             return;
         }
         let Some(bytes) = datagram.said.as_ref().ok().map(Words::as_bytes) else {
             return;
         };
-        if kind == Kind::Plain {
-            if self.short.get(node).is_some_and(|known| is_later(known.arrival)) {
-                return;
-            }
-            let _ = self.short.remove(node);
-        }
-        self.drop_kept((node.0, kind));
         let needed = bytes.len().saturating_add(BESIDES);
         if self.bytes.saturating_add(needed) > BYTES {
             self.sweep(datagram.received_at);
         }
         if self.bytes.saturating_add(needed) <= BYTES {
             self.bytes = self.bytes.saturating_add(needed);
-            self.kept.insert((node.0, kind), Kept { arrival, bytes: bytes.into() });
+            let Datagram { received_at: at, from, port, .. } = *datagram;
+            self.kept.insert((node.0, kind), Kept { at, from, port, bytes: bytes.into() });
         }
     }
 
     /// What `node` said is of no use any more: its dump is over, or it is no node any more.
     pub fn forget(&mut self, node: NodeId) {
-        let _ = self.short.remove(node);
         for kind in [Kind::Plain, Kind::Signed, Kind::Answer] {
             self.drop_kept((node.0, kind));
         }
     }
 
-    /// What is remembered of `nodes` at `now`, in the order of arrival. What is too old to be evidence is there as
-    /// well if it may be challenged, or has only eight bytes: then it tells why there is no evidence.
+    /// What is remembered of `nodes` at `now`, in the order of arrival, with what the caller has of each. What is too
+    /// old to be evidence is there as well if it may be challenged, or has only eight bytes: then it tells why there
+    /// is no evidence.
     #[must_use]
-    pub fn of(&self, nodes: impl IntoIterator<Item = NodeId>, now: Instant) -> Vec<Datagram> {
-        let is_young = |arrival: &Arrival| now.saturating_since(arrival.received_at()) <= MAX_AGE;
+    pub fn of(
+        &self,
+        nodes: impl IntoIterator<Item = (NodeId, Option<Datagram>)>,
+        now: Instant,
+    ) -> Vec<Datagram> {
+        let is_young = |at: Instant| now.saturating_since(at) <= MAX_AGE;
         let mut found: Vec<Datagram> = Vec::new();
-        for NodeId(node) in nodes {
-            let short = self.short.get(NodeId(node));
-            found.extend(short.map(|short| short.arrival.with(&encode(short.byte_order))));
+        for (NodeId(node), short) in nodes {
+            found.extend(short);
             for kind in [Kind::Plain, Kind::Signed, Kind::Answer] {
                 let kept = self.kept.get(&(node, kind));
-                let kept = kept.filter(|kept| kind == Kind::Signed || is_young(&kept.arrival));
-                found.extend(kept.map(|kept| kept.arrival.with(&kept.bytes)));
+                let kept = kept.filter(|kept| kind == Kind::Signed || is_young(kept.at));
+                found.extend(kept.map(Kept::datagram));
             }
         }
         found.sort_by_key(|datagram| datagram.received_at);
@@ -173,20 +156,25 @@ impl Remembered {
             return;
         }
         self.swept = Some(now);
-        let is_young = |arrival: &Arrival| now.saturating_since(arrival.received_at()) <= MAX_AGE;
-        self.short.retain(|short| is_young(&short.arrival));
-        self.kept.retain(|_, kept| is_young(&kept.arrival));
+        self.kept.retain(|_, kept| now.saturating_since(kept.at) <= MAX_AGE);
         let kept = self.kept.values().map(|kept| kept.bytes.len().saturating_add(BESIDES));
         self.bytes = kept.sum();
     }
 }
 
-impl Arrival {
-    fn of(datagram: &Datagram) -> Self {
+impl Kept {
+    fn datagram(&self) -> Datagram {
+        let Self { at, from, port, bytes } = self;
+        Datagram { received_at: *at, from: *from, port: *port, said: Words::read(bytes) }
+    }
+}
+
+impl Short {
+    fn of(datagram: &Datagram, byte_order: ByteOrder) -> Self {
         let nanos = datagram.received_at.as_nanos();
         let halves = [nanos >> 32, nanos & u64::from(u32::MAX)];
         let at = halves.map(|half| u32::try_from(half).unwrap_or_default());
-        Self { at, from: datagram.from, port: datagram.port }
+        Self { at, port: datagram.port, byte_order }
     }
 
     fn received_at(&self) -> Instant {
@@ -194,9 +182,10 @@ impl Arrival {
         Instant::from_nanos(high << 32 | low)
     }
 
-    fn with(&self, bytes: &[u8]) -> Datagram {
-        let Self { from, port, .. } = *self;
-        Datagram { received_at: self.received_at(), from, port, said: Words::read(bytes) }
+    /// As it came in, `from` there.
+    pub(super) fn datagram(&self, from: Address) -> Datagram {
+        let said = Words::read(&encode(self.byte_order));
+        Datagram { received_at: self.received_at(), from, port: self.port, said }
     }
 }
 
@@ -225,59 +214,73 @@ mod tests {
         Specimen { answer, ..Specimen::of(node, sequence) }.arrived("10.0.0.1", at)
     }
 
-    fn hear(remembered: &mut Remembered, node: NodeId, proof: Proof, datagram: &Datagram) {
-        let message = datagram.message().unwrap();
-        remembered.remember(node, proof, (datagram, &message));
+    /// Beside what each node said last in eight bytes.
+    #[derive(Default)]
+    struct Scene {
+        remembered: Remembered,
+        short: HashMap<u32, Option<Short>>,
+    }
+
+    impl Scene {
+        fn hear(&mut self, node: NodeId, proof: Proof, datagram: &Datagram) {
+            let message = datagram.message().unwrap();
+            let short = self.short.entry(node.0).or_default();
+            self.remembered.remember(node, proof, (datagram, &message), short);
+        }
+
+        fn of<const N: usize>(&self, nodes: [NodeId; N], now: Instant) -> Vec<Datagram> {
+            let from = "fe80::7%3".parse().unwrap();
+            let short = |node: NodeId| Some(self.short.get(&node.0)?.as_ref()?.datagram(from));
+            self.remembered.of(nodes.map(|node| (node, short(node))), now)
+        }
     }
 
     #[test]
     fn the_latest_of_each_kind_comes_back_as_it_came() {
-        let mut remembered = Remembered::default();
+        let mut scene = Scene::default();
         let (one, other) = (NodeId(1), NodeId(2));
         let at = ms(5_000_000_000).as_nanos() + 123_456_789;
         let first = plain(at, ByteOrder::Little);
         let second = plain(at + 1, ByteOrder::Big);
-        hear(&mut remembered, one, Proof::Plain, &first);
-        hear(&mut remembered, one, Proof::Plain, &second);
+        scene.hear(one, Proof::Plain, &first);
+        scene.hear(one, Proof::Plain, &second);
         let now = Instant::from_nanos(at + 5);
         let was_signed = signed("n1", 1, Instant::from_nanos(at + 2));
         let was_answer = answer("n1", 2, Instant::from_nanos(at + 3));
-        hear(&mut remembered, one, Proof::Live, &was_answer);
-        hear(&mut remembered, one, Proof::Signed, &was_signed);
+        scene.hear(one, Proof::Live, &was_answer);
+        scene.hear(one, Proof::Signed, &was_signed);
         let all = [second, was_signed.clone(), was_answer];
-        assert_eq!(remembered.of([one], now), all, "in the order of arrival");
-        assert!(remembered.of([other], now).is_empty());
+        assert_eq!(scene.of([one], now), all, "in the order of arrival");
+        assert!(scene.of([other], now).is_empty());
         // What a key does not vouch for is plain, whatever it says.
-        hear(&mut remembered, other, Proof::Plain, &was_signed);
-        assert_eq!(remembered.of([other], now), std::slice::from_ref(&was_signed));
-        hear(&mut remembered, other, Proof::Plain, &first);
-        assert_eq!(
-            remembered.of([other], now),
-            std::slice::from_ref(&was_signed),
-            "what came later"
-        );
+        scene.hear(other, Proof::Plain, &was_signed);
+        assert_eq!(scene.of([other], now), std::slice::from_ref(&was_signed));
+        scene.hear(other, Proof::Plain, &first);
+        assert_eq!(scene.of([other], now), std::slice::from_ref(&was_signed), "what came later");
         let last = plain(at + 4, ByteOrder::Little);
         for datagram in [&last, &was_signed, &first] {
-            hear(&mut remembered, other, Proof::Plain, datagram);
-            assert_eq!(remembered.of([other], now), std::slice::from_ref(&last));
+            scene.hear(other, Proof::Plain, datagram);
+            assert_eq!(scene.of([other], now), std::slice::from_ref(&last));
         }
-        assert_eq!(remembered.of([one, other], now).len(), 4);
-        remembered.forget(one);
-        remembered.forget(other);
-        assert!(remembered.of([one, other], now).is_empty());
-        assert_eq!(remembered.bytes, 0);
+        assert_eq!(scene.of([one, other], now).len(), 4);
+        for node in [one, other] {
+            scene.remembered.forget(node);
+            scene.short.remove(&node.0);
+        }
+        assert!(scene.of([one, other], now).is_empty());
+        assert_eq!(scene.remembered.bytes, 0);
     }
 
     #[test]
     fn of_what_is_too_old_an_answer_is_of_no_use() {
-        let mut remembered = Remembered::default();
+        let mut scene = Scene::default();
         let node = NodeId(1);
         let one = signed("n1", 1, ms(1_000));
-        hear(&mut remembered, node, Proof::Plain, &plain(ms(1_000).as_nanos(), ByteOrder::Big));
-        hear(&mut remembered, node, Proof::Signed, &one);
-        hear(&mut remembered, node, Proof::Live, &answer("n1", 2, ms(1_000)));
-        assert_eq!(remembered.of([node], ms(11_000)).len(), 3);
-        let old = remembered.of([node], ms(11_001));
+        scene.hear(node, Proof::Plain, &plain(ms(1_000).as_nanos(), ByteOrder::Big));
+        scene.hear(node, Proof::Signed, &one);
+        scene.hear(node, Proof::Live, &answer("n1", 2, ms(1_000)));
+        assert_eq!(scene.of([node], ms(11_000)).len(), 3);
+        let old = scene.of([node], ms(11_001));
         assert_eq!(old.iter().filter(|datagram| **datagram == one).count(), 1);
         assert!(
             old.len() == 2
@@ -287,25 +290,18 @@ mod tests {
 
     #[test]
     fn it_takes_no_more_than_its_bound() {
-        let mut remembered = Remembered::default();
-        let many = u32::try_from(PLAIN).unwrap() + 1_000;
-        for number in 0..many {
-            let at = ms(1_000).as_nanos();
-            hear(&mut remembered, NodeId(number), Proof::Plain, &plain(at, ByteOrder::Big));
-        }
-        assert_eq!(remembered.short.len(), PLAIN);
-        assert!(PLAIN * (size_of::<(NodeId, Short)>() + 4) < 6_000_000);
+        let mut scene = Scene::default();
+        let many = 100_000;
         for number in 0..many {
             let datagram = signed("n1", number.into(), ms(2_000));
-            hear(&mut remembered, NodeId(number), Proof::Signed, &datagram);
+            scene.hear(NodeId(number), Proof::Signed, &datagram);
         }
-        assert!(remembered.bytes <= BYTES && remembered.kept.len() > 10_000);
-        assert!(remembered.of([NodeId(many)], ms(2_000)).is_empty());
+        assert!(scene.remembered.bytes <= BYTES && scene.remembered.kept.len() > 10_000);
+        assert!(scene.of([NodeId(many)], ms(2_000)).is_empty());
         // What is too old makes room.
-        let young = plain(ms(20_000).as_nanos(), ByteOrder::Big);
-        hear(&mut remembered, NodeId(many), Proof::Plain, &young);
-        assert_eq!(remembered.of([NodeId(many)], ms(20_000)), [young]);
-        assert!(remembered.short.len() == 1 && remembered.kept.is_empty());
-        assert_eq!(remembered.bytes, 0);
+        let young = signed("n1", 1, ms(20_000));
+        scene.hear(NodeId(many), Proof::Signed, &young);
+        assert_eq!(scene.of([NodeId(many)], ms(20_000)), [young]);
+        assert_eq!(scene.remembered.kept.len(), 1);
     }
 }

@@ -1,14 +1,54 @@
 //! Sessions from one run of the daemon to the next.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use fence_kdump_core::{Earlier, Instant, NodeId, Phase, Progress, Proof, Session};
+use fence_kdump_core::{Earlier, Instant, NodeId, Progress, Proof, Session};
+
+use tokio::time::{Instant as Timer, sleep_until};
 
 use super::chronicle::{Dump, Happened, Happening};
-use super::fleet::{Fleet, heard};
+use super::fleet::{Course, Fleet, heard};
+use super::{Run, herald};
 use crate::clock::unix_ms;
-use crate::fleet::event::{Kind, phase_name, proof_name};
+use crate::fleet::event::{Kind, registered};
 use crate::history::{self, Heard, Known};
+use crate::line::News;
+
+/// How long the history may take to say what is known from before,
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// and how many times datagrams are read meanwhile, at most.
+const MOST: usize = 256;
+
+impl Run {
+    /// What is known from before comes first: a node that goes on with its dump, and speaks the very moment that this
+    /// is started, would be taken for one that crashed anew. Datagrams are read meanwhile, and heard afterwards.
+    ///
+    /// A disk that hangs holds nothing up for longer than a second.
+    pub(super) async fn recall(&mut self) {
+        let until = Timer::now() + PATIENCE;
+        let mut early = Vec::new();
+        let mut is_known = self.herald.health().is_none();
+        while !is_known && early.len() < MOST {
+            tokio::select! {
+                news = self.herald.next() => match news {
+                    herald::News::Wanted => self.show(),
+                    herald::News::History(news) => {
+                        is_known = !matches!(news, history::News::Known(_));
+                        self.heed_history(news);
+                    }
+                },
+                news = self.line.next() => match news {
+                    News::Datagrams(_) | News::Asked { .. } => early.push(news),
+                    News::Notice(_) | News::StatusAsked(..) => self.heed(news),
+                },
+                () = sleep_until(until) => is_known = true,
+            }
+        }
+        early.into_iter().for_each(|news| self.heed(news));
+    }
+}
 
 impl Fleet {
     /// What is known of a session from before the start, unless its node is no longer there or was heard
@@ -24,9 +64,9 @@ impl Fleet {
             return None;
         }
         let seen = self.seen.of(node)?;
-        seen.dump = Dump::Earlier(session.id.as_str().into());
+        seen.dump = Dump::Earlier(session.id.into());
         seen.from = session.from;
-        seen.end = session.end;
+        self.set_course(node, session.end.map_or(Course::None, Course::Ended));
         let (silence, is_lost) = match heard {
             Some(Heard { silence, .. }) if !is_over => (Some(silence), false),
             Some(_) => (None, false),
@@ -44,15 +84,18 @@ impl Fleet {
             first,
             last: last.min(now),
             messages: session.messages,
-            proof: proof_of(session.proof.as_deref()),
-            phase: phase_of(session.phase.as_deref()),
+            // The least that it can be when that is not known.
+            proof: session.proof.unwrap_or(Proof::Plain),
+            phase: session.phase,
             progress: Progress {
                 done: session.done.unwrap_or(0),
                 total: session.total.unwrap_or(0),
             },
         };
         let is_resumed = self.tracker.resume(node, &earlier, now, silence);
-        self.set_active(node, is_resumed && silence.is_some());
+        if is_resumed && silence.is_some() {
+            self.set_course(node, Course::Active);
+        }
         if !is_resumed || !is_lost {
             return None;
         }
@@ -83,23 +126,11 @@ impl Fleet {
             changed_ms: unix_ms(),
             end: None,
             from: seen.from,
-            proof: session.proof().map(proof_name),
-            phase: session.phase().and_then(phase_name),
+            proof: session.proof(),
+            phase: session.phase().filter(registered),
             done: is_known.then_some(progress.done),
             total: Some(progress.total).filter(|total| *total > 0),
             messages: session.messages(),
         })
     }
-}
-
-/// What [`proof_name`] wrote; the least that it can be when that is not understood.
-fn proof_of(name: Option<&str>) -> Proof {
-    let known = [Proof::Plain, Proof::Signed, Proof::Live];
-    let found = known.into_iter().find(|proof| Some(proof_name(*proof).as_str()) == name);
-    found.unwrap_or(Proof::Plain)
-}
-
-/// What [`phase_name`] wrote.
-fn phase_of(name: Option<&str>) -> Option<Phase> {
-    (1..=5).map(Phase::of).find(|phase| name == Some(phase.name()))
 }

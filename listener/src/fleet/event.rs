@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fence_kdump_core::{Phase, Proof};
 use serde::{Deserialize, Serialize};
 
+use super::event_id::EventId;
 use crate::address::Address;
 
 /// Something that happened to a node.
@@ -14,9 +15,8 @@ use crate::address::Address;
 /// goes out; what is not known is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Names the event: unique among all events of all hosts, and the same however often it is told. The
-    /// listener's host and start, and a number that grows by one.
-    pub id: String,
+    /// Names the event: unique among all events of all hosts, and the same however often it is told.
+    pub id: EventId,
     /// When it happened, in milliseconds since 1970-01-01 00:00 UTC by the listener's clock. For people.
     pub time_ms: u64,
     /// The node.
@@ -24,16 +24,16 @@ pub struct Event {
     /// What happened.
     pub kind: Kind,
     /// Which dump: the same for all events from `started` to its end.
-    pub session: String,
+    pub session: EventId,
     /// Where the message came from that made it happen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Address>,
     /// How far that message was proven: `plain`, `signed` or `live`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "proof")]
+    pub proof: Option<Proof>,
     /// What the node said that it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "phase")]
+    pub phase: Option<Phase>,
     /// How much of the dump was done, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,
@@ -95,18 +95,68 @@ impl fmt::Display for Kind {
     }
 }
 
-/// `plain`, `signed` or `live`.
+/// What is called `name` by [`Proof::name`].
 #[must_use]
-pub fn proof_name(proof: Proof) -> String {
-    proof.to_string()
+pub fn proof_named(name: &str) -> Option<Proof> {
+    [Proof::Plain, Proof::Signed, Proof::Live].into_iter().find(|proof| proof.name() == name)
 }
 
 /// The phase's name in PROTOCOL.md §4.3; nothing for one that is not registered.
 #[must_use]
-pub fn phase_name(phase: Phase) -> Option<String> {
+pub fn phase_name(phase: Phase) -> Option<&'static str> {
     match phase {
         Phase::Unregistered(_) => None,
-        known => Some(known.name().to_owned()),
+        known => Some(known.name()),
+    }
+}
+
+/// Whether a phase has a name: one that has none is as good as nothing.
+#[must_use]
+pub fn registered(phase: &Phase) -> bool {
+    phase_name(*phase).is_some()
+}
+
+/// What is called `name` by [`phase_name`].
+#[must_use]
+pub fn phase_named(name: &str) -> Option<Phase> {
+    (1..=u8::MAX).map(Phase::of).find(|phase| phase_name(*phase) == Some(name))
+}
+
+/// A proof as its name. One that is not known, of a later version, proves as much as no word of it.
+pub(crate) mod proof {
+    use super::{Deserialize, Proof, proof_named};
+
+    pub(crate) fn serialize<S: serde::Serializer>(
+        proof: &Option<Proof>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serde::Serialize::serialize(&proof.map(Proof::name), serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Proof>, D::Error> {
+        let name = Option::<String>::deserialize(deserializer)?;
+        Ok(name.and_then(|name| proof_named(&name)))
+    }
+}
+
+/// A phase as its name, likewise.
+pub(crate) mod phase {
+    use super::{Deserialize, Phase, phase_name, phase_named};
+
+    pub(crate) fn serialize<S: serde::Serializer>(
+        phase: &Option<Phase>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serde::Serialize::serialize(&phase.and_then(phase_name), serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Phase>, D::Error> {
+        let name = Option::<String>::deserialize(deserializer)?;
+        Ok(name.and_then(|name| phase_named(&name)))
     }
 }
 
@@ -123,8 +173,8 @@ mod tests {
             kind: Kind::Started,
             session: "h-1-2".into(),
             from: Some("192.0.2.7".parse().unwrap()),
-            proof: Some(proof_name(Proof::Live)),
-            phase: phase_name(Phase::Booted),
+            proof: Some(Proof::Live),
+            phase: Some(Phase::Booted),
             done: None,
             total: None,
             messages: 1,
@@ -132,6 +182,9 @@ mod tests {
         let text = r#"{"id":"h-1-2","time_ms":5,"node":"n1","kind":"started","session":"h-1-2","from":"192.0.2.7","proof":"live","phase":"booted","messages":1}"#;
         assert_eq!(serde_json::to_string(&event).unwrap(), text);
         assert_eq!(serde_json::from_str::<Event>(text).unwrap(), event);
+        let later = text.replace("live", "more").replace("booted", "sings");
+        let later: Event = serde_json::from_str(&later).unwrap();
+        assert_eq!(later, Event { proof: None, phase: None, ..event });
     }
 
     #[test]

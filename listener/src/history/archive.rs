@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::error::HistoryError;
 use super::{History, Opener, Page, Reader};
+use crate::background;
 use crate::fleet::event::Event;
 use crate::web::past::{Answer, Past, PastError, Wanted};
 
@@ -30,10 +31,12 @@ impl Archive {
     pub fn start(history: &History) -> io::Result<Self> {
         let (desk, questions) = sync_channel(ROOM);
         let opener = history.opener();
-        thread::Builder::new()
-            .name("archive".to_owned())
-            .stack_size(512 * 1024)
-            .spawn(move || work(&opener, &questions))?;
+        thread::Builder::new().name("archive".to_owned()).stack_size(512 * 1024).spawn(
+            move || {
+                background::give_way();
+                work(&opener, &questions);
+            },
+        )?;
         Ok(Self { desk })
     }
 }

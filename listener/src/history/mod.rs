@@ -37,7 +37,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use fence_kdump_core::Instant;
+use fence_kdump_core::{Instant, Phase, Proof};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
@@ -47,11 +47,13 @@ pub use file::NAME;
 pub use reader::{Entry, Page, Reader};
 
 use crate::address::Address;
-use crate::fleet::event::{Event, Kind};
+use crate::background;
+use crate::fleet::event::{self, Event, Kind};
+use crate::fleet::event_id::EventId;
 use writer::{Item, Shared, Writer};
 
-/// How many events may wait to be written.
-pub const ROOM: usize = 16_384;
+/// How many events may wait to be written: in 3 MB.
+pub const ROOM: usize = 12_288;
 
 /// How much of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +90,7 @@ pub struct Heard {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
     /// [`Event::session`] of its events.
-    pub id: String,
+    pub id: EventId,
     /// The node.
     pub node: Arc<str>,
     /// When it began, in milliseconds since 1970-01-01 00:00 UTC.
@@ -102,11 +104,11 @@ pub struct Session {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Address>,
     /// How far it was proven.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "event::proof")]
+    pub proof: Option<Proof>,
     /// What the node said that it does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "event::phase")]
+    pub phase: Option<Phase>,
     /// How much of the dump was done, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<u64>,
@@ -240,9 +242,10 @@ impl History {
         let (done, flushed) = watch::channel(0);
         let shared = Arc::new(Shared::default());
         let writer = Writer::new(dir, limits, Arc::clone(&shared), (tell, done));
-        let thread = thread::Builder::new()
-            .name("history".to_owned())
-            .spawn(move || writer.work(&submitted))?;
+        let thread = thread::Builder::new().name("history".to_owned()).spawn(move || {
+            background::give_way();
+            writer.work(&submitted);
+        })?;
         let (desk, path) = (Desk { items, shared }, dir.join(NAME));
         Ok(Self { desk, told: 0, flushed, news, thread, path })
     }

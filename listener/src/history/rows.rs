@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fence_kdump_core::Instant;
+use fence_kdump_core::{Instant, Phase, Proof};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::{Entry, Heard, Known, Session};
 use crate::address::Address;
-use crate::fleet::event::{Event, Kind};
+use crate::fleet::event::{Event, Kind, phase_name, phase_named, proof_named};
+use crate::fleet::event_id::EventId;
 
 /// What is written besides the rows themselves.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,30 @@ impl ToSql for Address {
     }
 }
 
+impl FromSql for EventId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str().map(Self::from)
+    }
+}
+
+impl ToSql for EventId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::from(self.to_string()))
+    }
+}
+
+/// The words for two columns.
+fn words(proof: Option<Proof>, phase: Option<Phase>) -> [Option<&'static str>; 2] {
+    [proof.map(Proof::name), phase.and_then(phase_name)]
+}
+
+/// Reads what [`words`] wrote, from that column and the next one.
+fn read_words(row: &Row<'_>, column: usize) -> rusqlite::Result<(Option<Proof>, Option<Phase>)> {
+    let word = |column| row.get::<_, Option<String>>(column);
+    let (proof, phase) = (word(column)?, word(column.saturating_add(1))?);
+    Ok((proof.and_then(|name| proof_named(&name)), phase.and_then(|name| phase_named(&name))))
+}
+
 fn bits(number: Option<u64>) -> Option<i64> {
     number.map(u64::cast_signed)
 }
@@ -68,6 +93,7 @@ fn write_session(
     (heard, event, stamp): (Heard, i64, Stamp<'_>),
 ) -> rusqlite::Result<(i64, i64)> {
     let node = node(transaction, &session.node)?;
+    let [proof, phase] = words(session.proof, session.phase);
     let mut write = transaction.prepare_cached(
         "INSERT INTO session (id, node, started_ms, changed_ms, end, source, proof, phase, done, total,
              messages, last_event, clock, first, last, silence, opening)
@@ -87,8 +113,8 @@ fn write_session(
             session.changed_ms.cast_signed(),
             session.end,
             session.from,
-            session.proof,
-            session.phase,
+            proof,
+            phase,
             bits(session.done),
             bits(session.total),
             session.messages,
@@ -118,8 +144,8 @@ pub(super) fn write_event(
         changed_ms: *time_ms,
         end: kind.is_end().then_some(*kind),
         from: *from,
-        proof: proof.clone(),
-        phase: phase.clone(),
+        proof: *proof,
+        phase: *phase,
         done: *done,
         total: *total,
         messages: *messages,
@@ -140,6 +166,7 @@ pub(super) fn write_event(
     )?;
     let (done, total) = (bits(*done), bits(*total));
     let time_ms = time_ms.cast_signed();
+    let [proof, phase] = words(*proof, *phase);
     write.execute(params![
         number, id, node, session, time_ms, kind, from, proof, phase, done, total, messages
     ])?;
@@ -169,6 +196,7 @@ pub(super) const SESSION: &str = "session.id, node.name, started_ms, changed_ms,
 
 /// Reads [`SESSION`].
 pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    let (proof, phase) = read_words(row, 6)?;
     Ok(Session {
         id: row.get(0)?,
         node: row.get::<_, String>(1)?.into(),
@@ -176,8 +204,8 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         changed_ms: row.get::<_, i64>(3)?.cast_unsigned(),
         end: row.get(4)?,
         from: row.get(5)?,
-        proof: row.get(6)?,
-        phase: row.get(7)?,
+        proof,
+        phase,
         done: row.get::<_, Option<i64>>(8)?.map(i64::cast_unsigned),
         total: row.get::<_, Option<i64>>(9)?.map(i64::cast_unsigned),
         messages: row.get(10)?,
@@ -190,6 +218,7 @@ pub(super) const EVENT: &str = "event.number, event.id, event.time_ms, node.name
 
 /// Reads [`EVENT`].
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let (proof, phase) = read_words(row, 7)?;
     let event = Event {
         id: row.get(1)?,
         time_ms: row.get::<_, i64>(2)?.cast_unsigned(),
@@ -197,8 +226,8 @@ pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
         kind: row.get(4)?,
         session: row.get(5)?,
         from: row.get(6)?,
-        proof: row.get(7)?,
-        phase: row.get(8)?,
+        proof,
+        phase,
         done: row.get::<_, Option<i64>>(9)?.map(i64::cast_unsigned),
         total: row.get::<_, Option<i64>>(10)?.map(i64::cast_unsigned),
         messages: row.get(11)?,

@@ -8,6 +8,9 @@ const APPLICATION: i64 = 0x664b_4468;
 /// `user_version`: the format below.
 pub(super) const VERSION: i64 = 1;
 
+/// `cache_size`, in KiB as SQLite wants them: the kernel keeps the rest of the file in its own memory.
+const CACHE: i64 = -512;
+
 /// Unsigned numbers of 64 bits are kept as signed ones with the same bits, times in nanoseconds by `clock`.
 const TABLES: &str = "
     CREATE TABLE node (
@@ -94,6 +97,7 @@ pub(super) fn settle(connection: &mut Connection) -> rusqlite::Result<Found> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", CACHE)?;
     // What the log may keep for later use, once it is emptied.
     connection.pragma_update(None, "journal_size_limit", super::prune::LOG.cast_signed())?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -144,6 +148,7 @@ pub(super) fn look(connection: &Connection) -> rusqlite::Result<Option<Found>> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", CACHE)?;
     let (is_empty, marks) = marks(connection)?;
     // The daemon is about to make it.
     Ok(if is_empty { Some(Found::Damaged("it is empty".to_owned())) } else { wrong(marks) })

@@ -32,13 +32,13 @@ pub(super) mod tests {
     /// Event `number` of a listener.
     pub(in crate::sink) fn event(number: u64, node: &str, kind: Kind) -> Event {
         Event {
-            id: format!("h-1-{number}"),
+            id: format!("h-1-{number}").as_str().into(),
             time_ms: 1_700_000_000_000 + number,
             node: node.into(),
             kind,
-            session: format!("h-1-{node}"),
+            session: format!("h-1-{node}").as_str().into(),
             from: Some("192.0.2.7".parse().unwrap()),
-            proof: Some("live".into()),
+            proof: Some(fence_kdump_core::Proof::Live),
             phase: None,
             done: Some(5),
             total: None,

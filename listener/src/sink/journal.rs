@@ -14,7 +14,7 @@ use super::config::JournalConfig;
 use super::fields;
 use super::pace::Pace;
 use super::queue::{Queue, Taken};
-use crate::fleet::event::{Event, Kind};
+use crate::fleet::event::{Event, Kind, phase_name};
 use crate::voice::Weight;
 
 /// How many events are taken at once.
@@ -137,7 +137,7 @@ fn message(event: &Event) -> String {
         Kind::Rebooted => "has left its crash kernel",
     };
     let mut message = format!("{node} {what}");
-    let phase = event.phase.as_deref().filter(|_| event.kind == Kind::Phase);
+    let phase = event.phase.and_then(phase_name).filter(|_| event.kind == Kind::Phase);
     if let Some(phase) = phase {
         message = format!("{node}: {phase}");
     }

@@ -172,6 +172,12 @@ impl Sinks {
         }
     }
 
+    /// Whether there is none that could be told anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sinks.is_empty()
+    }
+
     /// Goes over to `config`, whose files are read anew. A sink that is in both keeps its counters and
     /// what waits for it; one that is new in nothing goes on undisturbed. What waits for a sink that is
     /// no more is given up.

@@ -11,6 +11,7 @@ use tokio_rustls::rustls::crypto::ring;
 
 use super::BLOCKING;
 use super::lookup::Lookups;
+use crate::background;
 
 /// The thread; it ends, with all that runs on it, soon after this is dropped.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl Stage {
         let handle = runtime.handle().clone();
         let (until_dropped, dropped) = oneshot::channel::<()>();
         let play = move || {
+            background::give_way();
             // An error is what it waits for: that the other end is gone.
             drop(runtime.block_on(dropped));
             // What a thread still waits for the system for, nobody else waits for.

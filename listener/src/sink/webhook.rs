@@ -116,7 +116,7 @@ impl Hook {
     /// The headers that go with `body`, the JSON of `event`.
     fn headers(&self, event: &Event, body: &[u8]) -> HeaderMap {
         let mut headers = self.fixed.clone();
-        let id = event.id.replace(|letter: char| !letter.is_ascii_graphic(), "_");
+        let id = event.id.to_string().replace(|letter: char| !letter.is_ascii_graphic(), "_");
         if let Ok(id) = HeaderValue::try_from(id) {
             headers.insert(HeaderName::from_static("idempotency-key"), id);
         }

@@ -86,7 +86,7 @@ impl Memory {
         self.is_new
     }
 
-    /// Programs that hear for long write the greatest SEQUENCE of a crash only once in [`LAG`]. The one that did so
+    /// Programs that hear for long write the greatest SEQUENCE of a crash only once in [`LAG`](fence_kdump_core::replay::LAG). The one that did so
     /// before may have heard messages until `since` that it did not write down: of a crash that was heard of
     /// before then, a message that was sent before then counts only if it was not under way for longer than [`PROMPT`](fence_kdump_core::replay::PROMPT).
     #[must_use]
@@ -197,7 +197,6 @@ fn judge_one(
     let stamp = (hearing.sequence, hearing.uptime);
     let crash = known.as_ref().map(|(crash, _)| crash);
     if let (Some(crash), Some(since), false) = (crash, since, hearing.live)
-        && crash.heard_at < since
         && crash.may_have_included(hearing.at, hearing.uptime, since)
     {
         return Ok(Ok(Err(Disbelief::Replayed)));

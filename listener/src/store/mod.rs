@@ -24,8 +24,6 @@ mod notary;
 mod place;
 mod schema;
 
-use std::time::Duration;
-
 use fence_kdump_core::auth::Signed;
 use fence_kdump_core::{CrashId, Instant, KeyId};
 
@@ -33,10 +31,6 @@ pub use clock::name as clock_name;
 pub use error::StoreError;
 pub use memory::{CRASHES_PER_NODE, Memory};
 pub use notary::{Judged, News, Notary, PATIENCE, PATIENCE_LIVE, ROOM};
-
-/// A program that hears for long need not write down each message of a crash that is known: what it heard of it
-/// this long after what is on the disk, or a little less, may be missing there.
-pub const LAG: Duration = Duration::from_secs(60);
 
 /// Where the memory is kept unless configured otherwise.
 pub const STATE_DIR: &str = "/var/lib/fence_kdump";

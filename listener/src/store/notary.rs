@@ -115,7 +115,7 @@ impl<T> Notary<T> {
     }
 
     /// The same for a program that hears for long, from `since` on, and submits what it hears of a crash that is
-    /// known no later than [`super::LAG`] after what it submitted last. What one like it may have heard before and
+    /// known no later than [`LAG`](fence_kdump_core::replay::LAG) after what it submitted last. What one like it may have heard before and
     /// not written down is [`Disbelief::Replayed`] if it was under way for longer than [`PROMPT`](fence_kdump_core::replay::PROMPT).
     ///
     /// # Errors

@@ -216,7 +216,7 @@ impl Log {
             self.kept.pop_front();
             self.first = self.first.saturating_add(1);
         }
-        let id = event.id.replace(char::is_control, " ");
+        let id = event.id.to_string().replace(char::is_control, " ");
         let frame = Bytes::from(format!("id: {id}\ndata: {json}\n\n"));
         self.latest = Some(id.clone());
         self.kept.push_back(Kept { id, frame });
@@ -252,7 +252,7 @@ mod tests {
 
     fn event(number: usize) -> Event {
         Event {
-            id: format!("h-1-{number}"),
+            id: format!("h-1-{number}").as_str().into(),
             time_ms: 1,
             node: "a\nb".into(),
             kind: Kind::Started,

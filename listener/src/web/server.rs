@@ -33,6 +33,7 @@ use super::past::Past;
 use super::places::{Busy, Place};
 use super::stall::{self, Stall};
 use super::{App, api, guard, health, metrics, pages};
+use crate::background;
 
 /// How long a client may take to say what it wants, and to agree on encryption; so long, too, may a
 /// connection be without a request.
@@ -99,6 +100,7 @@ impl Server {
             .map_err(WebError::Thread)?;
         let served = Arc::clone(&app);
         let serve = move || {
+            background::give_way();
             let serve = serve(listener, served, inlets);
             runtime.block_on(async {
                 tokio::select! {

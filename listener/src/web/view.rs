@@ -7,7 +7,7 @@ use fence_kdump_core::{DecodeError, Disbelief, KeyId, Phase, Policy, Proof, trac
 
 use crate::address::Address;
 use crate::control::packet::NodeStatus;
-use crate::fleet::event::{phase_name, proof_name};
+use crate::fleet::event::phase_name;
 
 /// What is shown of one node. Small, since there may be 100,000 of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +74,8 @@ impl From<&NodeView> for NodeStatus {
             last_heard_ms: since(view.last_heard),
             messages: view.messages,
             policy: view.policy.map(|policy| policy.to_string()),
-            proof: view.proof.map(proof_name),
-            phase: view.phase.and_then(phase_name),
+            proof: view.proof.map(|proof| proof.name().to_owned()),
+            phase: view.phase.and_then(phase_name).map(str::to_owned),
             done: view.done,
             total: view.total,
             key_id: view.key_id.map(|id| id.to_string()),

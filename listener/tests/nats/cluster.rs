@@ -190,7 +190,7 @@ async fn read_stream(context: &jetstream::Context) -> Option<Stored> {
     for sequence in 1..=info.state.last_sequence {
         let message = stream.get_raw_message(sequence).await.ok()?;
         let event: Event = serde_json::from_slice(&message.payload).unwrap();
-        assert_eq!(message.headers.get("Nats-Msg-Id").unwrap().as_str(), event.id);
+        assert_eq!(message.headers.get("Nats-Msg-Id").unwrap().as_str(), event.id.to_string());
         stored.events.push(event);
         stored.subjects.push(message.subject.to_string());
     }

@@ -4,6 +4,7 @@
 mod cluster;
 mod login;
 mod proxy;
+mod sites;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -42,11 +43,11 @@ fn listener(servers: &str, more: &str) -> (Sinks, Said) {
 fn event(run: &str, number: u64, node: &str, time_ms: u64) -> Arc<Event> {
     let kinds = [Kind::Started, Kind::Dumping, Kind::Phase, Kind::Finished];
     Arc::new(Event {
-        id: format!("{run}-{number}"),
+        id: format!("{run}-{number}").as_str().into(),
         time_ms,
         node: node.into(),
         kind: kinds[usize::try_from(number / NODES % 4).unwrap()],
-        session: format!("{run}-{}", number % NODES),
+        session: format!("{run}-{}", number % NODES).as_str().into(),
         from: Some("192.0.2.7".parse().unwrap()),
         proof: None,
         phase: None,
@@ -85,7 +86,7 @@ fn wait_delivered(sinks: &Sinks, count: u64) {
 }
 
 fn number(event: &Event) -> u64 {
-    event.id.rsplit_once('-').unwrap().1.parse().unwrap()
+    event.id.numbered().unwrap().1
 }
 
 /// Checks that exactly the events of `numbers` are stored, each once, those of a node in order, and that
@@ -289,7 +290,7 @@ fn an_older_event_never_overwrites_a_newer_one() {
     until("all are delivered", || counters(&one).waiting == 0 && counters(&other).waiting == 0);
     let states = block_on(servers.states(201));
     for (name, id) in latest {
-        assert_eq!(states[&name].id, id, "{name}");
+        assert_eq!(states[&name].id, id.as_str(), "{name}");
     }
     let stored = block_on(servers.stored(406));
     assert_eq!(stored.events.len(), 6 + 400);

@@ -107,14 +107,14 @@ impl World {
         view.from = Some("192.0.2.7".parse().unwrap());
         let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - behind;
         let event = Event {
-            id: format!("fake-1-{number}"),
+            id: format!("fake-1-{number}").as_str().into(),
             time_ms: u64::try_from(time.as_millis()).unwrap(),
             node: Arc::clone(&view.name),
             kind,
-            session: format!("fake-1-s{}", node.session),
+            session: format!("fake-1-s{}", node.session).as_str().into(),
             from: view.from,
-            proof: view.proof.map(|proof| proof.to_string()),
-            phase: view.phase.map(|phase| phase.name().to_owned()),
+            proof: view.proof,
+            phase: view.phase,
             done: view.done,
             total: view.total,
             messages: view.messages,
@@ -162,7 +162,7 @@ impl Past for Store {
             }
             let mut events = world.events.iter().rev().peekable();
             if let Some(before) = wanted.before {
-                let known = events.by_ref().any(|event| event.id == before);
+                let known = events.by_ref().any(|event| event.id == before.as_str());
                 if !known {
                     return Err(PastError::NoEvent(before));
                 }

@@ -1,7 +1,10 @@
 //! The corridor that a message walks here: whose it is, what it proves, whether it is believed, and what it changes.
 
+use std::num::NonZeroU32;
+
 use fence_kdump_core::{
     Crash, Disbelief, Event, Instant, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
+    Session,
 };
 
 use super::{Fleet, Heard, Ticket, Told};
@@ -19,7 +22,7 @@ impl Fleet {
         let whose: Vec<_> = batch.iter().map(|datagram| self.registry.at(datagram.from)).collect();
         for node in whose.iter().flatten() {
             std::hint::black_box(self.tracker.session(*node).copied());
-            std::hint::black_box(self.seen.get(*node).map(|seen| seen.is_active));
+            std::hint::black_box(self.seen.get(*node).map(|seen| seen.course));
         }
         whose
     }
@@ -169,14 +172,24 @@ impl Fleet {
         let Outcome::Heard { event, .. } = self.tracker.hear(*received_at, node, &report) else {
             return None;
         };
-        self.remember(node, proof, (datagram, message));
         let key_id = message.signed().filter(|_| proof > Proof::Plain).map(|signed| signed.key_id);
+        let latest = self.tracker.session(node).and_then(Session::last_heard);
         let seen = self.seen.of(node)?;
-        seen.from = Some(*from);
+        if latest == Some(*received_at) {
+            if seen.from.replace(*from) != Some(*from) {
+                seen.short = None;
+            }
+            seen.interval = report.interval.and_then(NonZeroU32::new);
+        }
         seen.key_id = key_id.or(seen.key_id);
-        seen.interval = report.interval;
         // A node may well send plain messages beside signed ones.
         seen.told.keep(Disbelief::Unsigned);
+        self.is_kept = true;
+        // One that was overtaken by another one from elsewhere is no use to anybody.
+        let mut overtaken = None;
+        let is_from_there = seen.from == Some(*from);
+        let short = if is_from_there { &mut seen.short } else { &mut overtaken };
+        self.remembered.remember(node, proof, (datagram, message), short);
         let kind = match event {
             Event::Started => Kind::Started,
             Event::Dumping | Event::Phase(Phase::Dumping) => Kind::Dumping,
@@ -189,9 +202,12 @@ impl Fleet {
         self.happened(happening, node).map(Told::Event)
     }
 
+    /// One that is not believed as it is; what an address alone vouches for is never among them.
     fn remember(&mut self, node: NodeId, proof: Proof, said: (&Datagram, &Message<'_>)) {
         self.is_kept = true;
-        self.remembered.remember(node, proof, said);
+        if let Some(seen) = self.seen.of(node) {
+            self.remembered.remember(node, proof, said, &mut seen.short);
+        }
     }
 
     /// Told once for each cause, until something is believed again.

@@ -203,8 +203,8 @@ fn events_of_one_dump_belong_together() {
     }
     let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [Kind::Started, Kind::Dumping, Kind::Finished, Kind::Started]);
-    let dumps: Vec<_> = events.iter().map(|event| event.session.as_str()).collect();
-    assert_eq!(dumps, [&*events[0].id, &*events[0].id, &*events[0].id, &*events[3].id]);
+    let dumps: Vec<_> = events.iter().map(|event| &event.session).collect();
+    assert_eq!(dumps, [&events[0].id, &events[0].id, &events[0].id, &events[3].id]);
     assert_eq!(fleet.sessions(), 2);
 }
 

@@ -24,7 +24,7 @@ impl Fleet {
         let state = match session.state(now) {
             State::Started => NodeState::Started,
             State::Dumping => NodeState::Dumping,
-            State::Finished => match seen.and_then(|seen| seen.end) {
+            State::Finished => match seen.and_then(|seen| seen.course.end()) {
                 Some(Kind::Lost) => NodeState::Lost,
                 Some(Kind::Rebooted) => NodeState::Rebooted,
                 _ => NodeState::Finished,
@@ -37,7 +37,7 @@ impl Fleet {
             state,
             since: Some(now.saturating_since(first)),
             last_heard: Some(now.saturating_since(last)),
-            interval: interval.map(|interval| Duration::from_millis(interval.into())),
+            interval: interval.map(|interval| Duration::from_millis(interval.get().into())),
             messages: session.messages(),
             proof: session.proof(),
             phase: session.phase(),

@@ -14,13 +14,13 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn event(number: u64, node: &str, kind: Kind, session: &str) -> Event {
     Event {
-        id: format!("host-1-{number}"),
+        id: format!("host-1-{number}").as_str().into(),
         time_ms: 1_700_000_000_000 + number,
         node: node.into(),
         kind,
-        session: session.to_owned(),
+        session: session.into(),
         from: Some("192.0.2.7".parse().unwrap()),
-        proof: Some("signed".to_owned()),
+        proof: Some(Proof::Signed),
         phase: None,
         done: Some(number),
         total: Some(u64::MAX),
@@ -60,8 +60,8 @@ pub(super) async fn flushed(history: &History, number: Option<u64>) {
     drop(wait.expect("in time").expect("the thread is there"));
 }
 
-pub(super) fn ids(entries: &[Entry]) -> Vec<&str> {
-    entries.iter().map(|entry| entry.event.id.as_str()).collect()
+pub(super) fn ids(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|entry| entry.event.id.to_string()).collect()
 }
 
 pub(super) fn page(most: u32) -> Page {
@@ -109,7 +109,7 @@ async fn what_is_told_is_there_after_the_next_start() {
 
     let sessions = reader.sessions(None, None, 2).unwrap();
     let names = |sessions: &[Session]| -> Vec<String> {
-        sessions.iter().map(|session| session.id.clone()).collect()
+        sessions.iter().map(|session| session.id.to_string()).collect()
     };
     assert_eq!(names(&sessions), ["s5", "s2"]);
     assert_eq!(sessions[1].end, Some(Kind::Finished));

@@ -122,7 +122,7 @@ impl Batch {
 
 /// The event's id as a header can have it.
 fn id(event: &Event) -> String {
-    event.id.replace(|letter: char| !letter.is_ascii_graphic(), "_")
+    event.id.to_string().replace(|letter: char| !letter.is_ascii_graphic(), "_")
 }
 
 /// Whether the very same event will be refused again, and others not.

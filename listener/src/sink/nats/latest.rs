@@ -14,7 +14,7 @@ use crate::fleet::event::Event;
 /// it is decided.
 pub(super) fn is_newer(event: &Event, stored: &Event, stored_ms: u64) -> bool {
     if let (Some((run, number)), Some((stored_run, stored_number))) =
-        (numbered(&event.id), numbered(&stored.id))
+        (event.id.numbered(), stored.id.numbered())
         && run == stored_run
     {
         return number > stored_number;
@@ -22,14 +22,8 @@ pub(super) fn is_newer(event: &Event, stored: &Event, stored_ms: u64) -> bool {
     match event.time_ms.cmp(&stored.time_ms.min(stored_ms)) {
         Ordering::Greater => true,
         Ordering::Less => false,
-        Ordering::Equal => event.id > stored.id,
+        Ordering::Equal => event.id.to_string() > stored.id.to_string(),
     }
-}
-
-/// Which run of which listener an event is from, and its number there.
-fn numbered(id: &str) -> Option<(&str, u64)> {
-    let (run, number) = id.rsplit_once('-')?;
-    Some((run, number.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ fn offer(queue: &Queue, number: u64, node: &str) {
     queue.offer(&Arc::new(event(number, node, Kind::Started)));
 }
 
-fn ids(taken: &[Taken]) -> Vec<&str> {
-    taken.iter().map(|taken| taken.event().id.rsplit('-').next().unwrap()).collect()
+fn ids(taken: &[Taken]) -> Vec<String> {
+    taken.iter().map(|taken| taken.event().id.numbered().unwrap().1.to_string()).collect()
 }
 
 /// Takes what can be had at once.

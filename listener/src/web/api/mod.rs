@@ -171,7 +171,7 @@ pub(super) async fn history(
     let mut events = answer.unwrap_or_else(|_| Err(late()))?;
     let next = (events.len() > limit).then(|| {
         events.truncate(limit);
-        events.last().map(|event| event.id.clone())
+        events.last().map(|event| event.id.to_string())
     });
     Ok(Json(History { events, next: next.flatten() }))
 }
