@@ -3,10 +3,11 @@
 #   make demo    hear a crash on this machine's loopback, explained in words
 #   make test    everything: unit, property and end-to-end tests, the crash of a real kernel too
 #   make vm      only the crash of a real kernel in a VM, with its timing table; RUNS=5
-#   make bench   speed, size and memory, beside the stock tools of this machine
+#   make bench   speed, size and memory, beside the stock tools of this machine; writes the README's numbers
 #   make fuzz    searches for inputs that break a parser or a state machine; SECONDS=60
 #   make coverage  how much of core these inputs reach
 #   make miri    core and the C library without undefined behaviour, also as a big-endian machine
+#   make sanitize  the tests of listener and sender, whose unsafe code miri cannot run, with an address sanitizer
 #   make model   every state of the safety claim, in larger bounds than those of the tests
 #   make faults  shows that the tests can fail: faults are put into core, and have to be caught
 #   make mutants the same with every small change of core; hours
@@ -110,14 +111,16 @@ vm: prepare dist
 	FENCE_KDUMP_SKIP=$$(cat target/skip) FENCE_KDUMP_VM_RUNS=$(RUNS) \
 	    $(CARGO) test -p fence-kdump-tests --test vm --test vm_images -- --nocapture --test-threads=1
 
+# All numbers of the README, which this writes; what is limited is limited by tests.
 bench: prepare dist senders
 	$(CARGO) bench -p fence-kdump-benches -- --noplot
 	FENCE_KDUMP_SKIP=$$(cat target/skip) $(CARGO) test -p fence-kdump-tests \
-	    --test sender_budget -- --nocapture --test-threads=1
+	    --test sender_budget --test sizes -- --nocapture --test-threads=1
+	$(CARGO) run -p fence-kdump-numbers
 
 # All targets in parallel, each for so many seconds.
 SECONDS ?= 60
-.PHONY: fuzz coverage miri
+.PHONY: fuzz coverage miri sanitize
 fuzz: prepare
 	@fuzz/run $(SECONDS)
 
@@ -134,6 +137,11 @@ miri:
 	$(MIRI) -p fence-kdump-core
 	$(MIRI) -p fence-kdump-capi --test calls --test frozen --target s390x-unknown-linux-gnu
 	$(MIRI) -p fence-kdump-core --target s390x-unknown-linux-gnu
+
+# Where miri cannot go: what speaks to the kernel. Only these two are built anew, and what stands on them.
+sanitize: prepare
+	ASAN_OPTIONS=detect_leaks=0 RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/fuzz/sanitizer \
+	    $(CARGO) test -p fence-kdump -p fence-kdump-send --lib
 
 model:
 	FENCE_KDUMP_MODEL=large $(CARGO) test -p fence-kdump-model -- --nocapture

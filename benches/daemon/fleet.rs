@@ -1,53 +1,17 @@
 //! Large fleets: all of whose nodes crash at once, of a million nodes, and none at all but forged sources.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-use crate::number;
+use fence_kdump_benches::cost::{LARGE, Peer, drain, median};
+use fence_kdump_benches::files::Files;
+use fence_kdump_benches::receiver::Receiver;
+use fence_kdump_benches::sys::Sender;
+use fence_kdump_benches::{number, traffic};
+
 use crate::question::{ask, quantile};
-use crate::receiver::Receiver;
-use crate::sys::Sender;
-use crate::traffic;
-
-/// What a daemon reads when it starts.
-pub(crate) struct Files {
-    /// Goes with this.
-    _dir: tempfile::TempDir,
-    config: String,
-}
-
-impl Files {
-    /// For `nodes` nodes; `keys` are the lines of the key file.
-    pub(crate) fn new(nodes: u32, port: u16, keys: Option<&str>) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = |name: &str| dir.path().join(name);
-        let mut text = format!("port = {port}\nstate_dir = {:?}\n", path("state"));
-        if let Some(keys) = keys {
-            std::fs::write(path("keys"), keys).expect("a file");
-            let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            std::fs::set_permissions(path("keys"), owner).expect("our own file");
-            writeln!(text, "key_file = {:?}", path("keys")).expect("a string");
-        }
-        writeln!(text, "nodes_file = {:?}", path("nodes")).expect("a string");
-        writeln!(text, "[discovery]\nenabled = true").expect("a string");
-        let mut list = String::new();
-        for node in 0..nodes {
-            writeln!(list, "{} {}", traffic::name(node), traffic::address(node)).expect("a string");
-        }
-        std::fs::write(path("nodes"), list).expect("a file");
-        std::fs::write(path("config"), text).expect("a file");
-        let config = path("config").to_str().expect("a plain name").to_owned();
-        Self { _dir: dir, config }
-    }
-
-    /// The daemon's arguments.
-    pub(crate) fn arguments(&self) -> [&str; 2] {
-        ["--config", &self.config]
-    }
-}
 
 /// 100,000 nodes that all crash at once, and send once a second from then on.
 pub(crate) fn all_at_once(daemon: &Path) {
@@ -104,8 +68,7 @@ pub(crate) fn a_million(daemon: &Path) {
     let [few, many] = [(10, PORTS[0]), (1_000_000, PORTS[1])].map(|(nodes, port)| {
         let files = Files::new(nodes, port, None);
         let receiver = Receiver::start(daemon, &files.arguments(), port);
-        let peer =
-            crate::Peer { name: "daemon", receiver, sender: Sender::to(port), most: crate::LARGE };
+        let peer = Peer { name: "daemon", receiver, sender: Sender::to(port), most: LARGE };
         (nodes, peer, files)
     });
     let mut costs = [Vec::new(), Vec::new()];
@@ -115,10 +78,10 @@ pub(crate) fn a_million(daemon: &Path) {
             // They are known already.
             traffic::burst(&peer.sender, &letters);
             peer.receiver.wait_drained();
-            costs.push(crate::drain(peer, || letters.clone()));
+            costs.push(drain(peer, || letters.clone()));
         }
     }
-    let [few_cost, many_cost] = costs.map(crate::median);
+    let [few_cost, many_cost] = costs.map(median);
     let started_in = many.1.receiver.started_in;
     println!("\n1,000,000 configured nodes:\n");
     println!("| what | measured | goal |\n|------|---------:|-----:|");

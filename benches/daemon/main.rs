@@ -6,27 +6,21 @@
 //! | `FENCE_KDUMP_DIST` | where the built programs are, instead of target/dist |
 //! | `ROUNDS` | how often everything is measured; medians are shown (5) |
 //! | `CRASH` | for how many seconds 100,000 nodes send (10) |
-//! | `ONLY` | the plain daemon's full queue alone, after its process id: for a profiler |
+//! | `ONLY` | one part alone: `crash`, `million`, `flood`; or, for a profiler, the full queue of `plain` or `signed`, after the process id |
 //! | `FENCE_KDUMP_BENCH_LOG` | what the programs say is shown |
 //! | `FLOOD` | how many seconds the flood from forged sources takes (10) |
 
 mod fleet;
 mod question;
-mod receiver;
-mod sys;
-mod traffic;
 
-use std::net::{Ipv6Addr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::Duration;
+use std::path::Path;
 
-use fleet::Files;
-use nix::sys::socket::{TimestampingFlag, setsockopt, sockopt};
-use receiver::Receiver;
-use socket2::{Domain, Socket, Type};
-use sys::Sender;
-use traffic::{Letter, Signers};
+use fence_kdump_benches::cost::{LARGE, Peer, SMALL, drain, median, one_by_one, refresh};
+use fence_kdump_benches::files::Files;
+use fence_kdump_benches::receiver::{Receiver, stay_on_own_processor};
+use fence_kdump_benches::sys::Sender;
+use fence_kdump_benches::traffic::{self, Signers};
+use fence_kdump_benches::{bare, number, programs};
 
 /// Where the nodes of the daemon send to, and where the others do.
 const PORTS: [u16; 4] = [17_410, 17_411, 17_412, 17_413];
@@ -34,142 +28,41 @@ const PORTS: [u16; 4] = [17_410, 17_411, 17_412, 17_413];
 /// How many nodes are configured.
 const NODES: u32 = 10_000;
 
-/// Fits any queue that the kernel gives without asking; the stock agent asks for no other.
-const SMALL: u32 = 200;
-
-/// Fits the queue that the daemon asks for.
-const LARGE: u32 = 4_000;
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
+/// How many datagrams come each second, one by one.
+const RATE: u32 = 50_000;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [first, port] = arguments.as_slice()
-        && first == "--discard"
-    {
-        discard(port.parse().expect("a port"));
+    bare::become_it_when_asked();
+    let daemon = programs::ours("fence_kdumpd");
+    stay_on_own_processor();
+    let only = std::env::var("ONLY").ok();
+    let is_wanted = |part: &str| only.as_deref().is_none_or(|only| only == part);
+    if is_wanted("plain") || is_wanted("signed") {
+        println!("\nThe daemon's receiving path: CPU time of the whole process for each datagram.");
+        side_by_side(&daemon, only.as_deref());
     }
-    let dist = std::env::var_os("FENCE_KDUMP_DIST").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/dist"),
-        PathBuf::from,
-    );
-    let daemon = dist.join("fence_kdumpd");
-    assert!(daemon.exists(), "{} is not there: make dist", daemon.display());
-    // The receivers are alone on the other processor.
-    let mut own = nix::sched::CpuSet::new();
-    own.set(0).expect("a first processor");
-    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &own).expect("a first processor");
-    println!("\nThe daemon's receiving path: CPU time of the whole process for each datagram.");
-    side_by_side(&daemon);
-    if std::env::var_os("ONLY").is_some() {
-        return;
+    type Part = fn(&Path);
+    let parts: [(&str, Part); 3] = [
+        ("crash", fleet::all_at_once),
+        ("million", fleet::a_million),
+        ("flood", fleet::forged_flood),
+    ];
+    for (_, part) in parts.into_iter().filter(|(name, _)| is_wanted(name)) {
+        part(&daemon);
     }
-    fleet::all_at_once(&daemon);
-    fleet::a_million(&daemon);
-    fleet::forged_flood(&daemon);
 }
 
-/// The loop with which the daemon is compared: the same socket, and nothing done with what comes.
-fn discard(port: u16) -> ! {
-    let socket = Socket::new(Domain::IPV6, Type::DGRAM, None).expect("a socket");
-    socket.set_only_v6(false).expect("both families");
-    let flags = TimestampingFlag::SOF_TIMESTAMPING_RX_SOFTWARE
-        | TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE;
-    setsockopt(&socket, sockopt::Timestamping, &flags).expect("stamps");
-    let queue = 4 << 20;
-    let _ = setsockopt(&socket, sockopt::RcvBufForce, &queue)
-        .or_else(|_| setsockopt(&socket, sockopt::RcvBuf, &queue));
-    socket.bind(&std::net::SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)).into()).expect("a port");
-    sys::discard(&UdpSocket::from(socket))
-}
-
-/// One of those that are compared.
-struct Peer {
-    name: &'static str,
-    receiver: Receiver,
-    sender: Sender,
-    /// What fits its queue.
-    most: u32,
-}
-
-/// From a full queue, in nanoseconds for each datagram: what reading itself costs.
-fn drain(peer: &Peer, mut letters: impl FnMut() -> Vec<Letter>) -> f64 {
-    let Peer { receiver, sender, .. } = peer;
-    let cycles = 10;
-    let cost = |send: &mut dyn FnMut() -> usize| {
-        let (mut cpu, mut count) = (0, 0);
-        for _ in 0..cycles {
-            let mut before = 0;
-            receiver.stopped(|| {
-                count += send();
-                before = receiver.cpu();
-            });
-            receiver.wait_drained();
-            sleep(Duration::from_millis(20));
-            cpu += receiver.cpu() - before;
-        }
-        (cpu, count)
-    };
-    // Being stopped costs something, too.
-    let (nothing, _) = cost(&mut || 0);
-    let drops = receiver.drops();
-    let (cpu, count) = cost(&mut || {
-        let letters = letters();
-        traffic::burst(sender, &letters);
-        letters.len()
-    });
-    assert_eq!(receiver.drops(), drops, "{}: the queue was too small", peer.name);
-    cpu.saturating_sub(nothing) as f64 / count as f64
-}
-
-/// As they come in one after the other: nanoseconds, and wakeups, for each datagram.
-fn one_by_one(peer: &Peer, letters: &[Letter]) -> (f64, f64) {
-    let time = Duration::from_millis(500);
-    let rate = 50_000;
-    let measure = |receiver: &Receiver| (receiver.cpu(), receiver.wakeups());
-    let before = measure(&peer.receiver);
-    let count = traffic::stream(&peer.sender, letters, 1, rate, time) as f64;
-    peer.receiver.wait_drained();
-    sleep(Duration::from_millis(20));
-    let after = measure(&peer.receiver);
-    ((after.0 - before.0) as f64 / count, (after.1 - before.1) as f64 / count)
-}
-
-fn median(mut all: Vec<f64>) -> f64 {
-    all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Nothing happens to any node by what is measured next: all of them have been heard a moment ago, more than
-/// once.
-fn refresh(peer: &Peer, signers: &mut Signers) {
-    for _ in 0..3 {
-        let is_signed = peer.name == "signed";
-        let letters = if is_signed { signers.speak(NODES) } else { traffic::plain(NODES, NODES) };
-        for part in letters.chunks(SMALL as usize) {
-            traffic::burst(&peer.sender, part);
-            peer.receiver.wait_drained();
-        }
-    }
-    sleep(Duration::from_millis(200));
-}
-
-fn side_by_side(daemon: &Path) {
-    let [bare, plain, signed, stock] = PORTS;
+fn side_by_side(daemon: &Path, only: Option<&str>) {
+    let [nothing, plain, signed, stock] = PORTS;
     let mut signers = Signers::new(NODES);
     let files = Files::new(NODES, plain, None);
     let signing = Files::new(NODES, signed, Some(&signers.key_line()));
-    let own = std::env::current_exe().expect("this program");
-    let port = bare.to_string();
     let mut peers = vec![
-        ("bare recvmmsg", Receiver::start(&own, &["--discard", &port], bare), bare, LARGE),
+        ("bare recvmmsg", bare::start(nothing), nothing, LARGE),
         ("fence_kdumpd", Receiver::start(daemon, &files.arguments(), plain), plain, LARGE),
         ("signed", Receiver::start(daemon, &signing.arguments(), signed), signed, LARGE),
     ];
-    let stock_agent = Path::new("/usr/sbin/fence_kdump");
-    if stock_agent.exists() {
+    if let Some(stock_agent) = programs::stock_agent() {
         let port = stock.to_string();
         let arguments = ["-n", "127.255.0.1", "-p", &port, "-t", "86400"];
         let receiver = Receiver::start(stock_agent, &arguments, stock);
@@ -185,26 +78,32 @@ fn side_by_side(daemon: &Path) {
     let mut drained = vec![Vec::new(); peers.len()];
     let mut streamed = vec![Vec::new(); peers.len()];
     let mut noisy = Vec::new();
-    if std::env::var_os("ONLY").is_some() {
-        refresh(&peers[1], &mut signers);
-        println!("{}", peers[1].receiver.id());
+    if let Some(name) = only {
+        let is_signed = name == "signed";
+        let peer = if is_signed { &peers[2] } else { &peers[1] };
+        let mut next = |count| if is_signed { signers.speak(count) } else { letters(count) };
+        refresh(peer, || next(NODES));
+        println!("{}", peer.receiver.id());
         for _ in 0..rounds {
-            println!("{}", drain(&peers[1], || letters(LARGE)));
+            println!("{}", drain(peer, || next(LARGE)));
         }
         return;
     }
     for _ in 0..rounds {
         for (peer, (drained, streamed)) in peers.iter().zip(drained.iter_mut().zip(&mut streamed)) {
-            refresh(peer, &mut signers);
+            refresh(peer, || match peer.name {
+                "signed" => signers.speak(NODES),
+                _ => letters(NODES),
+            });
             if peer.name == "signed" {
                 drained.push(drain(peer, || signers.speak(peer.most)));
-                streamed.push(one_by_one(peer, &signers.speak(NODES)).0);
+                streamed.push(one_by_one(peer, RATE, &signers.speak(NODES)).0);
             } else {
                 drained.push(drain(peer, || letters(peer.most)));
-                streamed.push(one_by_one(peer, &letters(NODES)).0);
+                streamed.push(one_by_one(peer, RATE, &letters(NODES)).0);
             }
         }
-        noisy.push(one_by_one(&peers[1], &traffic::noise(NODES)));
+        noisy.push(one_by_one(&peers[1], RATE, &traffic::noise(NODES)));
     }
     println!("\n{NODES} nodes, median of {rounds} rounds, in ns for each datagram:\n");
     println!("| receiver       | full queue | × bare | 50,000 a second, one by one | × bare |");

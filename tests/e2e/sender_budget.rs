@@ -2,8 +2,9 @@
 //! Run with `--nocapture` to see the numbers beside those of the stock tool of this machine.
 //!
 //! The plain build, `udp/fence_kdump_send`, is measured by itself: it is for where every byte counts.
-//! What the whole program may cost is its bytes and its pages.
+//! What the whole program may cost is its pages. The bytes of both are limited in `sizes`.
 
+use fence_kdump_numbers::record;
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::{Need, Netns, Run, datagram, programs, requires};
 use std::io::Write as _;
@@ -36,15 +37,33 @@ fn word(bytes: &[u8], at: usize, length: usize) -> u64 {
     bytes[at..at + length].iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
 }
 
+/// A value for the table of senders, and its limit.
+fn note(row: &str, what: &str, value: u64, limit: Option<u64>) {
+    record("sender", row, what, &[value as f64]);
+    if let Some(limit) = limit {
+        record("sender", row, &format!("{what} limit"), &[limit as f64]);
+    }
+}
+
+/// What is not limited here, but in `sizes`: files, and the libraries that they need.
 #[test]
-fn size() {
-    let bytes = std::fs::metadata(ours()).unwrap().len();
-    // 16 KiB for what the stock tool does too, and 5 for signing.
-    println!("sender: {bytes} bytes of 21504");
-    assert!(bytes <= 21 << 10, "{bytes} bytes");
-    let bytes = std::fs::metadata(whole()).unwrap().len();
-    println!("whole sender: {bytes} bytes of 81920");
-    assert!(bytes <= 80 << 10, "{bytes} bytes");
+fn sizes_beside_stock() {
+    if !requires(&[Need::Stock]) {
+        return;
+    }
+    let bytes = |path: &Path| std::fs::metadata(path).unwrap().len();
+    let stock = programs::stock_sender();
+    let needed = Run::new("ldd").arg(&stock).run(LIMIT).expect_success().stdout;
+    let library =
+        |line: &str| line.split_whitespace().find(|word| word.starts_with('/')).map(str::to_owned);
+    let libraries = needed.lines().filter_map(library).map(|path| bytes(Path::new(&path))).sum();
+    println!("stock: {} bytes, and {libraries} of libraries", bytes(&stock));
+    note("stock", "file", bytes(&stock), None);
+    note("stock", "libraries", libraries, None);
+    for (row, path) in [("udp", ours()), ("whole", whole())] {
+        note(row, "file", bytes(&path), None);
+        note(row, "libraries", 0, None);
+    }
 }
 
 /// One program header maps the program, another says that the stack is not executable: no
@@ -99,6 +118,10 @@ fn system_calls_until_the_first_message() {
         println!("sender: {} system calls of 3, stock {stock}: {args:?}", calls.len());
         assert!(calls.len() <= 3, "{calls:#?}");
     }
+    let count = |program: &Path, args: &[&str]| traced(&net, program, args).len() as u64;
+    note("stock", "calls", stock as u64, None);
+    note("udp", "calls", count(&ours(), &["-c1", "127.0.0.1"]), Some(3));
+    note("whole", "calls", count(&whole(), &["-c1", "127.0.0.1"]), None);
     // With a key, to open and to read its file.
     let file = key_file();
     let path = file.path().to_str().expect("a path in UTF-8");
@@ -107,6 +130,9 @@ fn system_calls_until_the_first_message() {
         println!("sender: {} system calls of 5, with a key", calls.len());
         assert!(calls.len() <= 5, "{calls:#?}");
     }
+    let args = ["-c1", "-k", path, "127.0.0.1"];
+    note("udp-key", "calls", count(&ours(), &args), Some(5));
+    note("whole-key", "calls", count(&whole(), &args), None);
 }
 
 /// All instructions of a run that sends one message and ends, which is more than those before it.
@@ -130,11 +156,18 @@ fn instructions_until_the_first_message() {
         println!("sender: {count} instructions of 5000, stock {stock}: {args:?}");
         assert!(count <= 5000, "{count}: {args:?}");
     }
+    let args = ["-c1", "127.0.0.1"];
+    note("stock", "instructions", stock, None);
+    note("udp", "instructions", instructions(&net, &ours(), &args), Some(5000));
+    note("whole", "instructions", instructions(&net, &whole(), &args), None);
     let file = key_file();
     let path = file.path().to_str().expect("a path in UTF-8");
     let count = instructions(&net, &ours(), &["-c1", "-k", path, "127.0.0.1"]);
     println!("sender: {count} instructions of 150000, with a key");
     assert!(count <= 150_000, "{count}");
+    note("udp-key", "instructions", count, Some(150_000));
+    let count = instructions(&net, &whole(), &["-c1", "-k", path, "127.0.0.1"]);
+    note("whole-key", "instructions", count, None);
 }
 
 #[test]
@@ -153,12 +186,19 @@ fn memory() {
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
     };
     let stock = resident(&programs::stock_sender(), &["127.0.0.1"]);
+    note("stock", "resident", stock << 10, None);
     for nodes in [&["127.0.0.1"][..], &["127.0.0.1", "nosuch", "localhost", "::1"]] {
         let kib = resident(&ours(), nodes);
         println!("sender: {kib} KiB of 48 resident, stock {stock}: {nodes:?}");
+        if nodes.len() == 1 {
+            note("udp", "resident", kib << 10, Some(48 << 10));
+        }
         assert!(kib <= 48, "{kib} KiB: {nodes:?}");
         let kib = resident(&whole(), nodes);
         println!("whole sender: {kib} KiB of 112 resident: {nodes:?}");
+        if nodes.len() == 1 {
+            note("whole", "resident", kib << 10, Some(112 << 10));
+        }
         assert!(kib <= 112, "{kib} KiB: {nodes:?}");
     }
     // With a key, and a challenge answered.
@@ -181,6 +221,9 @@ fn memory() {
         let kib = resident(&ours(), &[&["-k", path], nodes].concat());
         answer.join().expect("a message, and an answer");
         println!("sender: {kib} KiB of 48 resident, with a key: {nodes:?}");
+        if nodes.len() == 1 {
+            note("udp-key", "resident", kib << 10, Some(48 << 10));
+        }
         assert!(kib <= 48, "{kib} KiB: {nodes:?}");
     }
 }

@@ -2,7 +2,7 @@
 //! for the memory of the crashed kernel here; the real one is read in the virtual machine.
 
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
-use fence_kdump_tests::{Need, Netns, Proc, Run, programs, requires};
+use fence_kdump_tests::{Need, Netns, Proc, Run, datagram, programs, requires};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::net::UdpSocket;
@@ -93,9 +93,7 @@ impl Node {
 
     /// The next message.
     fn hear(&self) -> Signed {
-        let mut buffer = [0; 600];
-        let length = self.socket.recv(&mut buffer).expect("a message");
-        let message = Signed::read(&buffer[..length]);
+        let message = Signed::read(&datagram::next(&self.socket));
         assert!(message.is_by(&NodeKey::of(7)));
         message
     }
@@ -278,11 +276,9 @@ fn one_of_two_speaks() {
     let crash = node.hear().bytes(field::CRASH_ID).to_vec();
     let later = node.sender(&["127.0.0.1", "127.0.0.2"]);
     later.wait_stderr_line("the early sender: speaks", LIMIT);
-    let mut buffer = [0; 600];
     for _ in 0..4 {
         assert_eq!(node.hear().bytes(field::CRASH_ID), crash);
-        let length = other.recv(&mut buffer).expect("a message");
-        assert_eq!(Signed::read(&buffer[..length]).bytes(field::CRASH_ID), crash);
+        assert_eq!(Signed::read(&datagram::next(&other)).bytes(field::CRASH_ID), crash);
     }
     assert_eq!(node.phase("dumping"), Some(0), "both are told");
     node.hear_phase(DUMPING);

@@ -1,6 +1,29 @@
 //! The bytes that the tests put on the wire, written out, so that no codec stands between a test
 //! and what it claims. Source: PROTOCOL.md, and the stock tools' own traffic.
 
+use std::io::ErrorKind;
+use std::net::UdpSocket;
+
+/// The next datagram that comes to `socket`, through interruptions, which end the wait of a socket that has a limit.
+///
+/// # Panics
+/// When none comes within that limit.
+#[must_use]
+#[track_caller]
+pub fn next(socket: &UdpSocket) -> Vec<u8> {
+    let mut buffer = vec![0; LARGEST];
+    loop {
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return buffer;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("no message: {error}"),
+        }
+    }
+}
+
 /// The port of the protocol.
 pub const PORT: u16 = 7410;
 

@@ -40,10 +40,12 @@ pub(crate) enum Kind {
     Debian,
     /// kdump-tools with this project's hook.
     DebianEarly,
+    /// kdump-tools with an image as it is, and this project's unit in the real root.
+    DebianLate,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Minimal,
         Self::MinimalEarly,
         Self::AsInit,
@@ -54,6 +56,7 @@ impl Kind {
         Self::ManagerEarly,
         Self::Debian,
         Self::DebianEarly,
+        Self::DebianLate,
     ];
 
     /// In the table.
@@ -69,6 +72,7 @@ impl Kind {
             Self::ManagerEarly => "dracut, NetworkManager, ours early",
             Self::Debian => "kdump-tools as it is",
             Self::DebianEarly => "kdump-tools, ours early",
+            Self::DebianLate => "kdump-tools, ours as a unit of systemd's",
         }
     }
 
@@ -84,6 +88,7 @@ impl Kind {
             Self::ManagerEarly => "image-manager-early",
             Self::Debian => "image-debian",
             Self::DebianEarly => "image-debian-early",
+            Self::DebianLate => "image-debian-late",
         }
     }
 
@@ -100,7 +105,7 @@ impl Kind {
     /// What the console shows when the dump is there.
     pub(crate) fn dumped(self) -> Option<&'static str> {
         match self {
-            Self::Debian | Self::DebianEarly => Some("saved vmcore in"),
+            Self::Debian | Self::DebianEarly | Self::DebianLate => Some("saved vmcore in"),
             _ => self.dracut().map(|_| "vm: the dump is written"),
         }
     }
@@ -147,7 +152,7 @@ impl Scene {
                 let crash = Image::early(&assets, &our_sender(), plan(), init).expect("an image");
                 Self::around(kind, &assets, &crash, "", None)
             }
-            Kind::Debian | Kind::DebianEarly => debian(kind, &distribution),
+            Kind::Debian | Kind::DebianEarly | Kind::DebianLate => debian(kind, &distribution),
             _ => {
                 let crash = dracut_image(kind, &distribution);
                 let disk = empty_disk(kind);
@@ -369,6 +374,16 @@ fn debian(kind: Kind, distribution: &Distribution) -> Scene {
          cp /etc/kdump/sysctl.conf /var/lib/kdump/latest_sysctls-{version}"
     );
     distribution.run(&format!("{}-build", kind.file_name()), &build);
+    if kind == Kind::DebianLate {
+        let unit = programs::workspace().join("dist/systemd/fence_kdump_send.service");
+        let unit = fs::read(unit).expect("our own file");
+        distribution.file("/usr/lib/systemd/system/fence_kdump_send.service", unit, 0o644);
+        distribution.program(SENDER, &our_sender());
+        // Where the image's own tools leave it.
+        distribution.file("/var/lib/fence_kdump_send/plan", plan(), 0o600);
+        let enable = "systemctl enable fence_kdump_send.service";
+        distribution.run(&format!("{}-enable", kind.file_name()), enable);
+    }
     if kind == Kind::DebianEarly {
         // The node's key may be in it.
         let check = format!("test $(stat -c %a /var/lib/kdump/initrd.img-{version}) = 600");

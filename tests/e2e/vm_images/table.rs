@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::build::Kind;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::{Duration, Instant};
 
 /// One run.
@@ -44,8 +44,37 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn add(&mut self, row: Row) {
         self.rows.push(row);
-        let path = fence_kdump_tests::vm::directory().join("images.txt");
-        std::fs::write(&path, self.to_string()).expect("a file of our own");
+        let folder = fence_kdump_tests::vm::directory();
+        std::fs::write(folder.join("images.txt"), self.to_string()).expect("a file of our own");
+        std::fs::write(folder.join("images.md"), self.markdown()).expect("a file of our own");
+    }
+
+    /// The medians, as the README has them.
+    fn markdown(&self) -> String {
+        let mut text =
+            "| image of the crash kernel | panic → /init | panic → heard | /init → heard | \
+            panic → dump | panic → reset |\n|---|---|---|---|---|---|\n"
+                .to_owned();
+        for kind in Kind::ALL {
+            if let Some(columns) = self.columns(kind) {
+                writeln!(text, "| {} | {} |", kind.title(), columns.join(" | "))
+                    .expect("a string grows");
+            }
+        }
+        text
+    }
+
+    /// The medians of a kind; `None` when it never ran.
+    fn columns(&self, kind: Kind) -> Option<[String; 5]> {
+        let shown = |time: Option<f64>| time.map_or("-".to_owned(), |it| format!("{it:.2}"));
+        self.median(kind, |row| Some(row.init))?;
+        Some([
+            shown(self.median(kind, |row| Some(row.init))),
+            shown(self.median(kind, |row| row.heard)),
+            shown(self.median(kind, Row::after_init)),
+            shown(self.median(kind, |row| row.dumped)),
+            shown(self.median(kind, |row| row.reset)),
+        ])
     }
 
     fn median(&self, kind: Kind, of: impl Fn(&Row) -> Option<Duration>) -> Option<f64> {
@@ -96,19 +125,13 @@ impl fmt::Display for Table {
         )?;
         for kind in Kind::ALL {
             let runs = self.rows.iter().filter(|row| row.kind == kind).count();
-            if runs == 0 {
+            let Some([init, heard, after, dumped, reset]) = self.columns(kind) else {
                 continue;
-            }
-            let shown = |time: Option<f64>| time.map_or("-".to_owned(), |it| format!("{it:.2}"));
+            };
             writeln!(
                 f,
-                "{:<42} {runs:>4} {:>7} {:>7} {:>14} {:>7} {:>7}",
+                "{:<42} {runs:>4} {init:>7} {heard:>7} {after:>14} {dumped:>7} {reset:>7}",
                 kind.title(),
-                shown(self.median(kind, |row| Some(row.init))),
-                shown(self.median(kind, |row| row.heard)),
-                shown(self.median(kind, Row::after_init)),
-                shown(self.median(kind, |row| row.dumped)),
-                shown(self.median(kind, |row| row.reset)),
             )?;
         }
         writeln!(f)?;

@@ -2,57 +2,84 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The longest that a program may take to begin, or to read its queue.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+fn stay_on(processor: usize) {
+    let mut set = CpuSet::new();
+    set.set(processor).expect("a processor");
+    sched_setaffinity(Pid::from_raw(0), &set).expect("two processors");
+}
+
+/// This program stays on the first processor, so that what it measures is alone on the other one.
+///
+/// # Panics
+/// When there is but one.
+pub fn stay_on_own_processor() {
+    stay_on(0);
+}
+
+/// What is started by `start` is on the second processor.
+///
+/// # Panics
+/// When there is but one.
+pub fn on_its_processor<T>(start: impl FnOnce() -> T) -> T {
+    stay_on(1);
+    let started = start();
+    stay_on(0);
+    started
+}
+
 /// A program that reads UDP port `port`.
-pub(crate) struct Receiver {
+pub struct Receiver {
     child: Child,
     port: u16,
     /// How long it took until it read the port.
-    pub(crate) started_in: Duration,
+    pub started_in: Duration,
 }
 
 /// What the kernel says of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Queue {
+pub struct Queue {
     /// How much is in it.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// How many datagrams were thrown away.
-    pub(crate) drops: u64,
+    pub drops: u64,
 }
 
 impl Receiver {
     /// Starts `program` on one processor of its own, and waits until it has the port.
-    pub(crate) fn start(program: &Path, args: &[&str], port: u16) -> Self {
-        let mut command = Command::new("taskset");
-        command.args(["-c", "1"]).arg(program).args(args);
+    pub fn start(program: &Path, args: &[&str], port: u16) -> Self {
+        let mut command = Command::new(program);
+        command.args(args);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         if std::env::var_os("FENCE_KDUMP_BENCH_LOG").is_none() {
             command.stderr(Stdio::null());
         }
         let begin = Instant::now();
-        let child = command.spawn().expect("taskset, of util-linux");
+        let child = on_its_processor(|| command.spawn());
+        let child = child.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let mut receiver = Self { child, port, started_in: Duration::ZERO };
         while receiver.queue().is_none() {
             let ended = receiver.child.try_wait().expect("our own child");
             assert!(ended.is_none(), "{} {args:?} ended: {ended:?}", program.display());
             assert!(begin.elapsed() < PATIENCE, "{} does not listen", program.display());
-            sleep(Duration::from_millis(1));
+            sleep(Duration::from_micros(100));
         }
         receiver.started_in = begin.elapsed();
         receiver
     }
 
     /// Its process.
-    pub(crate) fn id(&self) -> u32 {
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
@@ -66,7 +93,7 @@ impl Receiver {
     }
 
     /// What of its socket is in /proc/net/udp or udp6.
-    pub(crate) fn queue(&self) -> Option<Queue> {
+    pub fn queue(&self) -> Option<Queue> {
         let end = format!(":{:04X}", self.port);
         let line = ["/proc/net/udp6", "/proc/net/udp"].into_iter().find_map(|path| {
             let text = fs::read_to_string(path).ok()?;
@@ -82,7 +109,7 @@ impl Receiver {
     }
 
     /// How many datagrams the kernel threw away.
-    pub(crate) fn drops(&self) -> u64 {
+    pub fn drops(&self) -> u64 {
         self.queue().expect("it listens").drops
     }
 
@@ -93,18 +120,18 @@ impl Receiver {
     }
 
     /// How many threads it has.
-    pub(crate) fn threads(&self) -> usize {
+    pub fn threads(&self) -> usize {
         self.threads_of("comm").len()
     }
 
     /// The time that all its threads have spent on a processor, in nanoseconds.
-    pub(crate) fn cpu(&self) -> u64 {
+    pub fn cpu(&self) -> u64 {
         let first = |text: &String| text.split_whitespace().next()?.parse::<u64>().ok();
         self.threads_of("schedstat").iter().filter_map(first).sum()
     }
 
     /// How often its threads were woken up.
-    pub(crate) fn wakeups(&self) -> u64 {
+    pub fn wakeups(&self) -> u64 {
         let count = |text: &String| {
             let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
             line?.trim().parse::<u64>().ok()
@@ -113,7 +140,7 @@ impl Receiver {
     }
 
     /// A line of /proc/PID/status, such as VmHWM, in KiB.
-    pub(crate) fn kib(&self, what: &str) -> u64 {
+    pub fn kib(&self, what: &str) -> u64 {
         let status = self.file("status");
         let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
         let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
@@ -121,7 +148,7 @@ impl Receiver {
     }
 
     /// Waits until its queue is empty.
-    pub(crate) fn wait_drained(&self) {
+    pub fn wait_drained(&self) {
         let begin = Instant::now();
         while self.queue().expect("it listens").bytes > 0 {
             assert!(begin.elapsed() < PATIENCE, "it does not read");
@@ -129,10 +156,20 @@ impl Receiver {
         }
     }
 
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[must_use]
+    pub fn wait(mut self) -> ExitStatus {
+        self.child.wait().expect("our own child")
+    }
+
     /// Stops it while `meanwhile` is done, and then has it go on.
-    pub(crate) fn stopped(&self, meanwhile: impl FnOnce()) {
+    pub fn stopped(&self, meanwhile: impl FnOnce()) {
         kill(self.pid(), Signal::SIGSTOP).expect("our own child");
-        while !self.file("stat").contains(") T ") {
+        // With a small letter where somebody traces it.
+        while !self.file("stat").contains(") T ") && !self.file("stat").contains(") t ") {
             sleep(Duration::from_millis(1));
         }
         meanwhile();

@@ -15,17 +15,17 @@ fn zeroed<T: Copy>() -> T {
 }
 
 /// One datagram, and the address of this host that it comes from.
-pub(crate) type Parcel<'a> = (Ipv4Addr, &'a [u8]);
+pub type Parcel<'a> = (Ipv4Addr, &'a [u8]);
 
 /// Sends from any address of this host.
-pub(crate) struct Sender {
+pub struct Sender {
     socket: UdpSocket,
     to: libc::sockaddr_in,
 }
 
 impl Sender {
     /// To `port` of the loopback interface.
-    pub(crate) fn to(port: u16) -> Self {
+    pub fn to(port: u16) -> Self {
         let mut to: libc::sockaddr_in = zeroed();
         to.sin_family = libc::AF_INET as libc::sa_family_t;
         to.sin_port = port.to_be();
@@ -35,7 +35,7 @@ impl Sender {
     }
 
     /// Sends them all; each as if from its own address.
-    pub(crate) fn send(&self, parcels: &[Parcel<'_>]) {
+    pub fn send(&self, parcels: &[Parcel<'_>]) {
         for batch in parcels.chunks(BATCH) {
             self.send_batch(batch);
         }
@@ -88,7 +88,7 @@ impl Sender {
 
 /// Reads datagrams with their sources and stamps from `socket`, and throws them away, for ever: what a
 /// receiver costs that does nothing.
-pub(crate) fn discard(socket: &UdpSocket) -> ! {
+pub fn discard(socket: &UdpSocket) -> ! {
     let mut names = [[0_u8; 28]; BATCH];
     let mut control = [[0_u64; 16]; BATCH];
     let mut bytes = [[0_u8; 512]; BATCH];

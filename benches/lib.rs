@@ -1,1 +1,0 @@
-//! The benchmarks are in `core.rs`; run them with `make bench`.
