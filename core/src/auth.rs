@@ -59,6 +59,42 @@ impl Key {
         Some(key)
     }
 
+    /// Made ready for many messages.
+    #[must_use]
+    pub fn ready(&self) -> ReadyKey {
+        ReadyKey(sealed::Coder::hmac(self))
+    }
+}
+
+/// A key of a node that sends many messages: a third of the work that each of them takes is done, at six times the
+/// memory. Wiped from memory when dropped; never shown.
+#[derive(Clone)]
+pub struct ReadyKey(Hmac<Sha256>);
+
+impl fmt::Debug for ReadyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadyKey")
+    }
+}
+
+mod sealed {
+    pub trait Coder {
+        fn hmac(&self) -> super::Hmac<super::Sha256>;
+    }
+}
+
+/// A [`Key`] or a [`ReadyKey`].
+pub trait Coder: sealed::Coder {}
+
+impl<T: sealed::Coder> Coder for T {}
+
+impl sealed::Coder for ReadyKey {
+    fn hmac(&self) -> Hmac<Sha256> {
+        self.0.clone()
+    }
+}
+
+impl sealed::Coder for Key {
     fn hmac(&self) -> Hmac<Sha256> {
         // A key that is shorter than a block counts as if it were followed by zeros (RFC 2104 §2).
         let mut block = [0; 64];
@@ -78,13 +114,13 @@ impl fmt::Debug for Key {
 
 /// The authentication code of `covered`.
 #[inline(never)]
-pub(crate) fn code(key: &Key, covered: &[u8]) -> [u8; CODE_LEN] {
+pub(crate) fn code(key: &impl Coder, covered: &[u8]) -> [u8; CODE_LEN] {
     key.hmac().chain_update(covered).finalize().into_bytes().into()
 }
 
 /// Whether `found` is the authentication code of `covered`, compared in constant time.
 #[inline(never)]
-pub(crate) fn is_code(key: &Key, covered: &[u8], found: &[u8; CODE_LEN]) -> bool {
+pub(crate) fn is_code(key: &impl Coder, covered: &[u8], found: &[u8; CODE_LEN]) -> bool {
     key.hmac().chain_update(covered).verify(found.into()).is_ok()
 }
 
@@ -124,7 +160,7 @@ impl<'a> Signed<'a> {
 
     /// Whether it was signed with `key`, which has to be that of the node it names.
     #[must_use]
-    pub fn verify(&self, key: &Key) -> bool {
+    pub fn verify(&self, key: &impl Coder) -> bool {
         is_code(key, self.covered, self.code)
     }
 }
@@ -147,6 +183,19 @@ mod tests {
         let hex: String = code(&key, data).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
         assert!(is_code(&key, data, &code(&key, data)));
+        let ready = key.ready();
+        for _ in 0..2 {
+            assert_eq!(code(&ready, data), code(&key, data), "ready for any number of them");
+        }
+        assert!(!is_code(&ready, b"what", &code(&key, data)));
+    }
+
+    #[test]
+    fn keys_are_wiped() {
+        fn is_wiped<T: ZeroizeOnDrop>() {}
+        is_wiped::<Key>();
+        // Which is what an HMAC consists of.
+        is_wiped::<Sha256>();
     }
 
     #[test]
@@ -167,5 +216,6 @@ mod tests {
         let shown = format!("{:?}", key(0xab));
         assert_eq!(shown, format!("Key(id {})", key(0xab).id()));
         assert!(!shown.contains("abab"));
+        assert_eq!(format!("{:?}", key(0xab).ready()), "ReadyKey");
     }
 }

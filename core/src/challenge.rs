@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use subtle::ConstantTimeEq as _;
 
-use crate::auth::{Key, code, is_code};
+use crate::auth::{Coder, code, is_code};
 use crate::message::{CrashId, KeyId, Nonce};
 use crate::time::Instant;
 use crate::wire::{CHALLENGE_LEN, CHALLENGE_MARK, CODE_LEN};
@@ -26,7 +26,7 @@ pub struct Challenge {
 impl Challenge {
     /// Its bytes, with the MAC by the node's key.
     #[must_use]
-    pub fn encode(&self, key: &Key) -> [u8; CHALLENGE_LEN] {
+    pub fn encode(&self, key: &impl Coder) -> [u8; CHALLENGE_LEN] {
         let mut bytes = [0; CHALLENGE_LEN];
         let (covered, mac) = bytes.split_at_mut(CHALLENGE_LEN - CODE_LEN);
         let parts = [&CHALLENGE_MARK[..], &self.key_id.0, &self.crash_id.0, &self.nonce.0];
@@ -62,7 +62,7 @@ pub struct Sealed<'a> {
 impl Sealed<'_> {
     /// The challenge, when its MAC is by the node's key `key`.
     #[must_use]
-    pub fn open(&self, key: &Key) -> Option<Challenge> {
+    pub fn open(&self, key: &impl Coder) -> Option<Challenge> {
         is_code(key, self.covered, self.code).then_some(self.claimed)
     }
 }
@@ -113,6 +113,7 @@ fn is_fresh(since: Instant, now: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Key;
 
     const KEY: [u8; 32] = [7; 32];
 

@@ -72,7 +72,7 @@ pub mod tracker;
 pub mod verdict;
 pub mod wire;
 
-pub use auth::{Key, Signed};
+pub use auth::{Key, ReadyKey, Signed};
 pub use challenge::{Challenge, Challenger, FRESH};
 pub use codec::{DecodeError, EncodeError, decode, encode, encode_extended, sign};
 pub use message::{

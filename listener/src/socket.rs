@@ -30,7 +30,7 @@ const QUEUE: usize = 4 * 1024 * 1024;
 const FLEET_QUEUE: usize = 64 * 1024 * 1024;
 
 /// How many datagrams are read before anything else gets its turn.
-pub const BATCH: usize = 64;
+pub const BATCH: usize = 128;
 
 /// Why the port cannot be listened on.
 #[derive(Debug, Error)]

@@ -11,7 +11,7 @@ use fence_kdump_core::{
 
 use crate::address::Address;
 use crate::nodes::{Believed, Node};
-use crate::proof::{Examiner, Packet};
+use crate::proof::{Examiner, Packet, Watched};
 use crate::socket::Datagram;
 use crate::store::Hearing;
 
@@ -24,6 +24,8 @@ pub struct Inquiry {
     believed: Believed,
     policy: Policy,
     examiner: Option<Examiner>,
+    /// The keys and challenges of each of the names, in lower case.
+    watched: HashMap<String, Watched>,
     /// The latest message from each address of any of the names, believed by now or not.
     heard: HashMap<Address, Datagram>,
     /// What was proven of each of the names, in lower case, believed by now or not.
@@ -107,9 +109,9 @@ impl Inquiry {
         deadline: Instant,
     ) -> Self {
         let believed = node.believed();
-        let (heard, proven) = (HashMap::new(), HashMap::new());
+        let (heard, proven, watched) = (HashMap::new(), HashMap::new(), HashMap::new());
         let ended = None;
-        Self { started, deadline, node, believed, policy, examiner, heard, proven, ended }
+        Self { started, deadline, node, believed, policy, examiner, watched, heard, proven, ended }
     }
 
     /// The node.
@@ -165,7 +167,10 @@ impl Inquiry {
         match message.signed() {
             Some(signed) if may_count => {
                 let at = datagram.received_at;
-                let examined = self.examiner.as_mut().map(|e| e.examine(at, now, &signed, random));
+                let examined = self.examiner.as_ref().map(|examiner| {
+                    let watched = self.watched.entry(claimed).or_default();
+                    examiner.examine(watched, at, now, &signed, random)
+                });
                 match examined {
                     Some(Ok(right)) => {
                         let phase = message.report(Proof::Signed).phase;

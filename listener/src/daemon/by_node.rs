@@ -39,6 +39,11 @@ impl<T> ByNode<T> {
         self.kept.iter().map(|(node, _)| *node)
     }
 
+    /// What is kept of all nodes, in no order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.kept.iter_mut().map(|(_, kept)| kept)
+    }
+
     /// From now on, this is kept of `node`, in place of what was.
     pub(super) fn insert(&mut self, node: NodeId, kept: T) {
         if let Some(known) = self.get_mut(node) {

@@ -4,6 +4,7 @@ mod candidates;
 mod hear;
 pub mod page;
 mod seen;
+mod signer;
 mod view;
 
 use std::collections::BTreeSet;
@@ -13,7 +14,6 @@ use fence_kdump_core::{Counters, Instant, NodeId, Policy, Session, Slot, Tracker
 
 use super::by_node::ByNode;
 use super::chronicle::{Chronicle, Happened, Happening};
-use super::ledger::Ledger;
 use super::remembered::Remembered;
 use crate::address::Address;
 use crate::control::recent::named;
@@ -25,6 +25,7 @@ use crate::socket::Datagram;
 use crate::store::Hearing;
 use candidates::Candidates;
 use seen::{Causes, Seen};
+use signer::Signer;
 
 pub(super) use seen::Course;
 
@@ -44,7 +45,8 @@ pub struct Fleet {
     remembered: Remembered,
     /// The message that was heard last is among them.
     is_kept: bool,
-    ledger: Ledger,
+    /// Only of nodes that may have signed something.
+    signers: ByNode<Signer>,
 }
 
 /// A message that is being remembered.
@@ -97,7 +99,7 @@ impl Fleet {
             candidates: Candidates::default(),
             remembered: Remembered::default(),
             is_kept: false,
-            ledger: Ledger::default(),
+            signers: ByNode::default(),
         }
     }
 
@@ -121,6 +123,10 @@ impl Fleet {
             !proof.zip(from).is_some_and(still)
         };
         let changed: Vec<_> = changes.changed.iter().copied().filter(is_doubtful).collect();
+        for id in changes.removed.iter().chain(&changes.rekeyed) {
+            drop(self.signers.remove(*id));
+        }
+        self.signers.iter_mut().for_each(Signer::rekey);
         for id in changes.removed.into_iter().chain(changes.rekeyed).chain(changed) {
             self.set_course(id, Course::None);
             self.tracker.forget(id);

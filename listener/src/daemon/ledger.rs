@@ -1,4 +1,4 @@
-//! What is known of crashes without asking the disk: which messages of them were heard (PROTOCOL.md §10).
+//! What is known of a node's crashes without asking the disk: which messages of them were heard (PROTOCOL.md §10).
 //!
 //! That a crash was heard of is on the disk before any message of it counts. The greatest SEQUENCE of it, and when that
 //! came, follow once in [`fence_kdump_core::replay::LAG`]: what a restart of this program makes it forget of them is a
@@ -6,34 +6,25 @@
 
 use std::time::Duration;
 
-use ahash::RandomState;
 use fence_kdump_core::auth::Signed;
 use fence_kdump_core::replay::Written;
 use fence_kdump_core::{Crash, CrashId, Disbelief, Instant};
-use hashbrown::HashTable;
+use smallvec::SmallVec;
 
-use crate::fleet::names::hash;
-
-/// Of so many crashes it is known; the messages of others are looked up and written one by one.
-const CRASHES: usize = 1 << 17;
+/// Of so many crashes of a node it is known; the messages of others are looked up and written one by one.
+const CRASHES: usize = 8;
 
 /// Nothing is said by a crash that nothing was heard of for so long.
 const SILENT: Duration = Duration::from_secs(240);
 
-/// How often, at most, all of it is searched for such.
-const SWEEP: Duration = Duration::from_secs(1);
-
-/// What is known of crashes without asking the disk.
+/// What is known of a node's crashes without asking the disk.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    keys: RandomState,
-    crashes: HashTable<Known>,
-    swept: Option<Instant>,
+    crashes: SmallVec<[Known; 1]>,
 }
 
 #[derive(Debug)]
 struct Known {
-    node: Box<str>,
     id: CrashId,
     crash: Crash,
     /// What of it is on the disk.
@@ -41,8 +32,13 @@ struct Known {
 }
 
 impl Ledger {
-    fn hash(&self, signed: &Signed<'_>) -> u64 {
-        place(&self.keys, signed.node_name, signed.crash_id)
+    /// The crash that was heard of first, of those that are known.
+    pub(super) fn first(&self) -> Option<Crash> {
+        self.crashes.first().map(|known| known.crash)
+    }
+
+    fn find(&mut self, signed: &Signed<'_>) -> Option<&mut Known> {
+        self.crashes.iter_mut().find(|known| known.id == signed.crash_id)
     }
 
     /// Whether the message is believed, which arrived at `at` and has a right MAC; `None` when only the disk knows, or
@@ -54,8 +50,7 @@ impl Ledger {
         is_live: bool,
         is_end: bool,
     ) -> Option<Result<(), Disbelief>> {
-        let hash = self.hash(signed);
-        let known = self.crashes.find_mut(hash, |known| known.is_of(signed))?;
+        let known = self.find(signed)?;
         match Crash::judge(Some(&known.crash), at, signed, is_live) {
             Ok(crash) if !is_end && known.written.is_enough_for(&crash) => {
                 known.crash = crash;
@@ -69,42 +64,19 @@ impl Ledger {
 
     /// This much is on the disk, of the crash of a message that arrived `at`.
     pub(super) fn written(&mut self, at: Instant, signed: &Signed<'_>, crash: Crash) {
-        let hash = self.hash(signed);
         let written = Written::from(crash);
-        if let Some(known) = self.crashes.find_mut(hash, |known| known.is_of(signed)) {
+        if let Some(known) = self.find(signed) {
             if crash.sequence >= known.crash.sequence {
                 known.crash = crash;
             }
             known.written = written;
             return;
         }
-        if self.crashes.len() >= CRASHES {
-            self.sweep(at);
-        }
+        self.crashes.retain(|known| at.saturating_since(known.crash.heard_at) < SILENT);
         if self.crashes.len() < CRASHES {
-            let node = signed.node_name.to_ascii_lowercase().into_boxed_str();
-            let known = Known { node, id: signed.crash_id, crash, written };
-            let keys = &self.keys;
-            self.crashes.insert_unique(hash, known, |known| place(keys, &known.node, known.id));
+            self.crashes.shrink_to_fit();
+            self.crashes.push(Known { id: signed.crash_id, crash, written });
         }
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        if self.swept.is_none_or(|swept| now.saturating_since(swept) >= SWEEP) {
-            self.swept = Some(now);
-            self.crashes.retain(|known| now.saturating_since(known.crash.heard_at) < SILENT);
-        }
-    }
-}
-
-/// Keyed, since both are what a sender says.
-fn place(keys: &RandomState, node: &str, id: CrashId) -> u64 {
-    hash(keys, node) ^ keys.hash_one(id.0)
-}
-
-impl Known {
-    fn is_of(&self, signed: &Signed<'_>) -> bool {
-        self.id == signed.crash_id && self.node.eq_ignore_ascii_case(signed.node_name)
     }
 }
 
@@ -181,6 +153,26 @@ mod tests {
         ledger.written(at, &signed, Crash::judge(None, at, &signed, false).unwrap());
         assert_eq!(judge(&mut ledger, 2, 360), Some(Ok(())));
         assert_eq!(judge(&mut ledger, 3, 340), None);
+    }
+
+    /// Those that fell silent make room.
+    #[test]
+    fn of_many_crashes_of_a_node_the_disk_knows() {
+        let mut ledger = Ledger::default();
+        let mut write = |crash, second: u64| {
+            let specimen = Specimen { crash, ..Specimen::of("n1", 1) };
+            let at = ms(second * 1_000);
+            let datagram = specimen.arrived("10.0.0.1", at);
+            let message = datagram.message().unwrap();
+            let signed = message.signed().unwrap();
+            ledger.written(at, &signed, Crash::judge(None, at, &signed, false).unwrap());
+            (ledger.crashes.len(), ledger.find(&signed).is_some())
+        };
+        for crash in 1..=8 {
+            assert_eq!(write(crash, 100), (usize::from(crash), true));
+        }
+        assert_eq!(write(9, 339), (CRASHES, false));
+        assert_eq!(write(9, 340), (1, true));
     }
 
     #[test]

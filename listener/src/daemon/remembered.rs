@@ -64,6 +64,11 @@ pub struct Remembered {
 }
 
 impl Remembered {
+    /// Looks at what is known of a node that signs, so that it is at hand when it is needed.
+    pub(super) fn touch(&self, NodeId(node): NodeId) {
+        std::hint::black_box(self.kept.get(&(node, Kind::Signed)).map(|kept| kept.at));
+    }
+
     /// `message`, which came as `datagram`, is the latest of `node`, and this much of it is proven: that it is
     /// signed right is enough for [`Proof::Signed`]. `short` is the latest one of eight bytes so far, if it came from
     /// the same address, and becomes this one if this is such a one.
@@ -81,9 +86,10 @@ impl Remembered {
             Proof::Signed | Proof::Live => Kind::Signed,
         };
         let is_later = |known: Instant| known > datagram.received_at;
+        let key = (node.0, kind);
         // As it is where nobody signs: not even looked for.
-        let kept = if self.kept.is_empty() { None } else { self.kept.get(&(node.0, kind)) };
-        if kept.is_some_and(|kept| is_later(kept.at)) {
+        let known = if self.kept.is_empty() { None } else { self.kept.get_mut(&key) };
+        if known.as_ref().is_some_and(|known| is_later(known.at)) {
             return;
         }
         if kind == Kind::Plain {
@@ -92,22 +98,34 @@ impl Remembered {
             }
             let is_short = message.extension.is_none();
             *short = is_short.then(|| Short::of(datagram, message.byte_order));
-        }
-        self.drop_kept((node.0, kind));
-        if kind == Kind::Plain && short.is_some() {
-            return;
+            if is_short {
+                return self.drop_kept(key);
+            }
         }
         let Some(bytes) = datagram.said.as_ref().ok().map(Words::as_bytes) else {
             return;
         };
-        let needed = bytes.len().saturating_add(BESIDES);
+        let Datagram { received_at: at, from, port, .. } = *datagram;
+        match known {
+            // As it nearly always is: its room is as large as it was.
+            Some(known) if known.bytes.len() == bytes.len() => {
+                known.bytes.copy_from_slice(bytes);
+                (known.at, known.from, known.port) = (at, from, port);
+            }
+            _ => self.keep(key, Kept { at, from, port, bytes: bytes.into() }),
+        }
+    }
+
+    /// As far as there is room.
+    fn keep(&mut self, key: Key, kept: Kept) {
+        self.drop_kept(key);
+        let needed = kept.bytes.len().saturating_add(BESIDES);
         if self.bytes.saturating_add(needed) > BYTES {
-            self.sweep(datagram.received_at);
+            self.sweep(kept.at);
         }
         if self.bytes.saturating_add(needed) <= BYTES {
             self.bytes = self.bytes.saturating_add(needed);
-            let Datagram { received_at: at, from, port, .. } = *datagram;
-            self.kept.insert((node.0, kind), Kept { at, from, port, bytes: bytes.into() });
+            self.kept.insert(key, kept);
         }
     }
 

@@ -220,7 +220,7 @@ impl Names {
 }
 
 /// The same for names that differ only in the case of ASCII letters.
-pub(crate) fn hash(keys: &RandomState, name: &str) -> u64 {
+fn hash(keys: &RandomState, name: &str) -> u64 {
     let mut lower = [0; 255];
     let mut hasher = keys.build_hasher();
     match lower.get_mut(..name.len()) {

@@ -284,6 +284,14 @@ impl Registry {
         self.names.signed_as(name)
     }
 
+    /// The same, which is most likely the node `whose`: it is asked first, since that costs less than to search.
+    #[must_use]
+    pub fn signed_from(&self, name: &str, whose: Option<NodeId>) -> Option<NodeId> {
+        let is_it =
+            |id: &NodeId| self.key_name(*id).is_some_and(|known| known.eq_ignore_ascii_case(name));
+        whose.filter(is_it).or_else(|| self.signed_as(name))
+    }
+
     /// The name of a node.
     #[must_use]
     pub fn name(&self, id: NodeId) -> Option<&str> {

@@ -2,17 +2,14 @@
 //! answers a challenge of this program (PROTOCOL.md §6, §9). Whether it is a replay, the memory knows:
 //! see [`crate::store`].
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use ahash::RandomState;
 use fence_kdump_core::wire::CHALLENGE_LEN;
 use fence_kdump_core::{
-    Challenge, Challenger, CrashId, Disbelief, Instant, Key, KeyId, Nonce, Signed,
+    Challenge, Challenger, CrashId, Disbelief, Instant, KeyId, Nonce, ReadyKey, Signed,
 };
-use hashbrown::HashTable;
+use smallvec::SmallVec;
 
-use crate::fleet::names::hash;
 use crate::keys::Ring;
 
 /// Of so many crashes of a node it is known which of their messages were challenged.
@@ -39,25 +36,22 @@ pub struct Right {
     pub challenge: Option<Packet>,
 }
 
-/// The keys of a cluster, and the challenges of its nodes.
+/// The keys of a cluster.
 #[derive(Debug)]
 pub struct Examiner {
     ring: Ring,
     key_ids: Vec<KeyId>,
-    hashes: RandomState,
-    /// By name, in any case. Only of nodes that were asked about.
-    nodes: HashTable<Watched>,
 }
 
-#[derive(Debug)]
-struct Watched {
-    name: Box<str>,
+/// The keys of one node, and its challenges. It belongs to one [`Examiner`] and one NODE NAME.
+#[derive(Debug, Default)]
+pub struct Watched {
     /// Found or derived once; `None` where the ring has none for this node. One for each KEY ID of the
     /// ring at most.
-    keys: Vec<(KeyId, Option<Key>)>,
+    keys: SmallVec<[(KeyId, Option<ReadyKey>); 1]>,
     challenger: Challenger,
     /// The latest crashes.
-    challenged: VecDeque<Challenged>,
+    challenged: SmallVec<[Challenged; 1]>,
 }
 
 /// What was challenged of one crash.
@@ -75,8 +69,7 @@ impl Examiner {
     /// With the keys of `ring`.
     #[must_use]
     pub fn new(ring: Ring) -> Self {
-        let (hashes, nodes) = (RandomState::new(), HashTable::new());
-        Self { key_ids: ring.key_ids(), ring, hashes, nodes }
+        Self { key_ids: ring.key_ids(), ring }
     }
 
     /// Whether there is a key with which a message of the node `name` can be verified.
@@ -86,8 +79,8 @@ impl Examiner {
     }
 
     /// Looks at a message that arrived at `at`, `now` at the latest. The caller knows that its name is
-    /// that of a node of its own, so that nothing is computed or kept for strangers. `random` gives the
-    /// nonce of a new challenge; without one, none is sent.
+    /// that of a node of its own, so that nothing is computed or kept for strangers, and what is `watched` of
+    /// it. `random` gives the nonce of a new challenge; without one, none is sent.
     ///
     /// A message that is itself an answer is not challenged, also when it answers somebody else: two
     /// programs on one host, each of which challenges what the other was answered, would never come
@@ -97,7 +90,8 @@ impl Examiner {
     /// # Errors
     /// [`Disbelief::UnknownKey`] or [`Disbelief::BadMac`].
     pub fn examine(
-        &mut self,
+        &self,
+        watched: &mut Watched,
         at: Instant,
         now: Instant,
         signed: &Signed<'_>,
@@ -106,13 +100,7 @@ impl Examiner {
         if !self.key_ids.contains(&signed.key_id) {
             return Err(Disbelief::UnknownKey);
         }
-        let Self { ring, hashes, nodes, .. } = self;
-        let name = signed.node_name;
-        let is_its = |watched: &Watched| watched.name.eq_ignore_ascii_case(name);
-        let rehash = |watched: &Watched| hash(hashes, &watched.name);
-        let entry = nodes.entry(hash(hashes, name), is_its, rehash);
-        let watched = entry.or_insert_with(|| Watched::new(name)).into_mut();
-        let place = watched.key(ring, signed);
+        let place = watched.key(&self.ring, signed);
         let key = watched.keys.get(place).and_then(|(_, key)| key.as_ref());
         let key = key.ok_or(Disbelief::UnknownKey)?;
         if !signed.verify(key) {
@@ -131,9 +119,10 @@ impl Examiner {
 }
 
 impl Watched {
-    fn new(name: &str) -> Self {
-        let (keys, challenger) = (Vec::new(), Challenger::default());
-        Self { name: name.into(), keys, challenger, challenged: VecDeque::new() }
+    /// What is to come back.
+    #[must_use]
+    pub fn challenger(&self) -> Challenger {
+        self.challenger
     }
 
     /// Where in `keys` the one is that the message names.
@@ -141,7 +130,7 @@ impl Watched {
         let known = self.keys.iter().position(|(id, _)| *id == signed.key_id);
         known.unwrap_or_else(|| {
             let key = ring.node_key(signed.key_id, signed.node_name);
-            self.keys.push((signed.key_id, key));
+            self.keys.push((signed.key_id, key.map(|key| key.ready())));
             self.keys.len().saturating_sub(1)
         })
     }
@@ -169,9 +158,9 @@ impl Watched {
             }
             None => {
                 if self.challenged.len() >= CRASHES {
-                    self.challenged.pop_front();
+                    self.challenged.remove(0);
                 }
-                self.challenged.push_back(Challenged { crash_id, sequence, at: now, in_vain: 1 });
+                self.challenged.push(Challenged { crash_id, sequence, at: now, in_vain: 1 });
             }
         }
         let nonce = self.challenger.challenge(now, random()?);
@@ -201,47 +190,60 @@ mod tests {
         Instant::from_nanos(milliseconds * 1_000_000)
     }
 
-    fn examine(
-        examiner: &mut Examiner,
-        datagram: &Datagram,
-        now: Instant,
-        random: u8,
-    ) -> Result<Right, Disbelief> {
-        let message = datagram.message().unwrap();
-        let signed = message.signed().unwrap();
-        examiner.examine(datagram.received_at, now, &signed, || Some(Nonce([random; 16])))
+    /// One node, as it is watched.
+    struct Scene {
+        examiner: Examiner,
+        watched: Watched,
     }
 
-    fn hear(examiner: &mut Examiner, specimen: &Specimen<'_>, at: u64) -> Result<Right, Disbelief> {
-        let datagram = specimen.arrived("10.0.0.1", ms(at));
-        examine(examiner, &datagram, ms(at), u8::try_from(specimen.sequence).unwrap())
+    impl Scene {
+        fn of(examiner: Examiner) -> Self {
+            Self { examiner, watched: Watched::default() }
+        }
+
+        fn examine(
+            &mut self,
+            datagram: &Datagram,
+            now: Instant,
+            random: u8,
+        ) -> Result<Right, Disbelief> {
+            let message = datagram.message().unwrap();
+            let (at, signed) = (datagram.received_at, message.signed().unwrap());
+            let nonce = || Some(Nonce([random; 16]));
+            self.examiner.examine(&mut self.watched, at, now, &signed, nonce)
+        }
+
+        fn hear(&mut self, specimen: &Specimen<'_>, at: u64) -> Result<Right, Disbelief> {
+            let datagram = specimen.arrived("10.0.0.1", ms(at));
+            self.examine(&datagram, ms(at), u8::try_from(specimen.sequence).unwrap())
+        }
     }
 
     #[test]
     fn a_right_mac_is_challenged_and_a_right_answer_is_live_once() {
-        let mut examiner = examiner();
-        let first = hear(&mut examiner, &Specimen::of("N1", 1), 100).unwrap();
+        let mut scene = Scene::of(examiner());
+        let first = scene.hear(&Specimen::of("N1", 1), 100).unwrap();
         let challenge = first.challenge.unwrap();
         let answer = Some(nonce(&challenge, "n1"));
         assert_eq!(answer, Some(Nonce([1; 16])));
-        let again = hear(&mut examiner, &Specimen::of("n1", 2), 300).unwrap();
+        let again = scene.hear(&Specimen::of("n1", 2), 300).unwrap();
         assert_eq!(again.challenge.map(|packet| nonce(&packet, "n1")), answer, "the same");
         let wrong = Specimen { answer: Some(Nonce([9; 16])), ..Specimen::of("n1", 3) };
         let nothing = Right { is_live: false, challenge: None };
-        assert_eq!(hear(&mut examiner, &wrong, 400), Ok(nothing));
+        assert_eq!(scene.hear(&wrong, 400), Ok(nothing));
         let right = Specimen { answer, ..Specimen::of("n1", 4) };
         let live = Right { is_live: true, challenge: None };
-        assert_eq!(hear(&mut examiner, &right, 500), Ok(live));
-        assert_eq!(hear(&mut examiner, &right, 500), Ok(nothing), "right once");
-        let late = hear(&mut examiner, &Specimen::of("n1", 5), 1_000).unwrap();
+        assert_eq!(scene.hear(&right, 500), Ok(live));
+        assert_eq!(scene.hear(&right, 500), Ok(nothing), "right once");
+        let late = scene.hear(&Specimen::of("n1", 5), 1_000).unwrap();
         let answer = late.challenge.map(|packet| nonce(&packet, "n1"));
         let right = Specimen { answer, ..Specimen::of("n1", 6) };
-        assert_eq!(hear(&mut examiner, &right, 3_000), Ok(nothing), "2 s later");
+        assert_eq!(scene.hear(&right, 3_000), Ok(nothing), "2 s later");
     }
 
     #[test]
     fn other_keys_are_told_apart() {
-        let mut examiner = Examiner::new(ring(&[1, 2]));
+        let mut scene = Scene::of(Examiner::new(ring(&[1, 2])));
         let good = Specimen::of("n1", 1);
         for (specimen, expected) in [
             (good, None),
@@ -250,37 +252,37 @@ mod tests {
             (Specimen { key_of: "n2", ..good }, Some(Disbelief::BadMac)),
             (Specimen { key_id: 3, cluster: 3, ..good }, Some(Disbelief::UnknownKey)),
         ] {
-            assert_eq!(hear(&mut examiner, &specimen, 100).err(), expected, "{specimen:?}");
+            assert_eq!(scene.hear(&specimen, 100).err(), expected, "{specimen:?}");
         }
     }
 
     /// What a captured message, or many, can make a receiver send.
     #[test]
     fn nobody_is_made_a_target_of_challenges() {
-        let mut examiner = examiner();
-        assert!(hear(&mut examiner, &Specimen::of("n1", 5), 100).unwrap().challenge.is_some());
+        let mut scene = Scene::of(examiner());
+        assert!(scene.hear(&Specimen::of("n1", 5), 100).unwrap().challenge.is_some());
         for sequence in [5, 4, 5] {
-            let replay = hear(&mut examiner, &Specimen::of("n1", sequence), 200).unwrap();
+            let replay = scene.hear(&Specimen::of("n1", sequence), 200).unwrap();
             assert_eq!(replay.challenge, None);
         }
         let other = Specimen { crash: 2, ..Specimen::of("n1", 1) };
-        assert!(hear(&mut examiner, &other, 300).unwrap().challenge.is_some());
-        assert_eq!(hear(&mut examiner, &other, 400).unwrap().challenge, None);
+        assert!(scene.hear(&other, 300).unwrap().challenge.is_some());
+        assert_eq!(scene.hear(&other, 400).unwrap().challenge, None);
         let next = Specimen::of("n1", 6).arrived("10.0.0.1", ms(500));
         let later = ms(500).saturating_add(OLD + Duration::from_millis(1));
-        assert_eq!(examine(&mut examiner, &next, later, 1).unwrap().challenge, None, "old");
+        assert_eq!(scene.examine(&next, later, 1).unwrap().challenge, None, "old");
         let forged = Specimen { key_of: "n2", ..Specimen::of("n1", 9) };
-        assert_eq!(hear(&mut examiner, &forged, 600), Err(Disbelief::BadMac));
-        assert!(hear(&mut examiner, &Specimen::of("n1", 7), 700).unwrap().challenge.is_some());
+        assert_eq!(scene.hear(&forged, 600), Err(Disbelief::BadMac));
+        assert!(scene.hear(&Specimen::of("n1", 7), 700).unwrap().challenge.is_some());
     }
 
     /// Who cannot hear challenges is not sent one for each message.
     #[test]
     fn challenges_in_vain_become_few() {
-        let mut examiner = examiner();
+        let mut scene = Scene::of(examiner());
         let mut hear = |sequence: u64, answer: Option<Nonce>, at: u64| {
             let specimen = Specimen { answer, ..Specimen::of("n1", sequence) };
-            hear(&mut examiner, &specimen, at).unwrap().challenge
+            scene.hear(&specimen, at).unwrap().challenge
         };
         for sequence in 1..=8 {
             assert!(hear(sequence, None, 1_000 + sequence).is_some());
@@ -295,18 +297,17 @@ mod tests {
 
     #[test]
     fn keys_of_nodes_are_kept_once_and_unknown_ones_not_at_all() {
-        let mut examiner = examiner();
+        let mut scene = Scene::of(examiner());
         for number in 2..100 {
             let unknown = Specimen { key_id: number, cluster: number, ..Specimen::of("n1", 1) };
-            assert_eq!(hear(&mut examiner, &unknown, 100), Err(Disbelief::UnknownKey));
+            assert_eq!(scene.hear(&unknown, 100), Err(Disbelief::UnknownKey));
         }
-        assert!(examiner.nodes.is_empty());
+        assert!(scene.watched.keys.is_empty());
         for crash in 0..100 {
             let specimen = Specimen { crash, ..Specimen::of("n1", 1) };
-            assert!(hear(&mut examiner, &specimen, 100).is_ok());
+            assert!(scene.hear(&specimen, 100).is_ok());
         }
-        let watched = examiner.nodes.iter().next().unwrap();
-        assert_eq!(examiner.nodes.len(), 1);
+        let watched = &scene.watched;
         assert_eq!((watched.keys.len(), watched.challenged.len()), (1, CRASHES));
     }
 
@@ -315,7 +316,8 @@ mod tests {
         let datagram = Specimen::of("n1", 1).arrived("10.0.0.1", ms(1));
         let message = datagram.message().unwrap();
         let signed = message.signed().unwrap();
-        let right = examiner().examine(ms(1), ms(1), &signed, || None).unwrap();
+        let watched = &mut Watched::default();
+        let right = examiner().examine(watched, ms(1), ms(1), &signed, || None).unwrap();
         assert_eq!(right.challenge, None);
         assert_ne!(random(), random());
     }

@@ -127,7 +127,7 @@ async fn each_datagram_has_its_own_source_and_words() {
     let number = port_of(&port);
     let mut heard = Vec::new();
     for round in 0..3_u16 {
-        let senders: Vec<_> = (0..100_u16)
+        let senders: Vec<_> = (0..u16::try_from(BATCH).unwrap() + 36)
             .map(|place| {
                 let host = Ipv4Addr::new(127, 0, 1 + u8::try_from(round).unwrap(), 1 + place as u8);
                 let sender = UdpSocket::bind((host, 0)).unwrap();

@@ -7,10 +7,10 @@ use fence_kdump_core::{
     Session,
 };
 
-use super::{Fleet, Heard, Ticket, Told};
+use super::{Fleet, Heard, Signer, Ticket, Told};
 use crate::daemon::chronicle::Happening;
 use crate::fleet::event::Kind;
-use crate::socket::Datagram;
+use crate::socket::{Datagram, Words};
 use crate::store::Hearing;
 
 impl Fleet {
@@ -20,9 +20,15 @@ impl Fleet {
     /// many and not for each when it is heard.
     pub(in crate::daemon) fn look_up(&self, batch: &[Datagram]) -> Vec<Option<NodeId>> {
         let whose: Vec<_> = batch.iter().map(|datagram| self.registry.at(datagram.from)).collect();
-        for node in whose.iter().flatten() {
-            std::hint::black_box(self.tracker.session(*node).copied());
-            std::hint::black_box(self.seen.get(*node).map(|seen| seen.course));
+        for (node, datagram) in whose.iter().zip(batch) {
+            let Some(node) = *node else { continue };
+            std::hint::black_box(self.tracker.session(node).copied());
+            std::hint::black_box(self.seen.get(node).map(|seen| seen.course));
+            if datagram.said.as_ref().is_ok_and(Words::is_signed) {
+                std::hint::black_box(self.registry.key_name(node).map(str::len));
+                self.signers.get(node).map(Signer::touch);
+                self.remembered.touch(node);
+            }
         }
         whose
     }
@@ -54,19 +60,20 @@ impl Fleet {
             }
         };
         let claimed = message.extension.and_then(|said| said.node_name);
-        let by_name = claimed.and_then(|name| self.registry.signed_as(name));
+        let by_name = claimed.and_then(|name| self.registry.signed_from(name, whose));
         let (Some(signed), Some(node)) = (message.signed(), by_name) else {
             return self.plain((whose, datagram), by_name, Disbelief::Unsigned).into();
         };
-        let Some(examiner) = &mut self.examiner else {
+        let Some((examiner, signer)) = self.examiner.as_ref().zip(self.signers.of(node)) else {
             return self.plain((whose, datagram), by_name, Disbelief::UnknownKey).into();
         };
-        match examiner.examine(datagram.received_at, now, &signed, random) {
+        let Signer { watched, ledger } = signer;
+        match examiner.examine(watched, datagram.received_at, now, &signed, random) {
             Ok(right) => {
                 let (is_live, at) = (right.is_live, datagram.received_at);
                 let is_end =
                     message.extension.and_then(|said| said.phase).is_some_and(Phase::is_end);
-                let known = self.ledger.judge(at, &signed, is_live, is_end);
+                let known = ledger.judge(at, &signed, is_live, is_end);
                 let proof = match (is_live, known) {
                     (true, _) => Some(Ok(Proof::Live)),
                     (false, known) => known.map(|result| result.map(|()| Proof::Signed)),
@@ -96,9 +103,14 @@ impl Fleet {
 
     /// This much of the crash of a message that [`Fleet::hear`] wanted to have remembered is on the disk.
     pub fn on_disk(&mut self, ticket: &Ticket, crash: Crash) {
-        let Ticket { datagram, .. } = ticket;
-        if let Some(signed) = datagram.message().ok().and_then(|message| message.signed()) {
-            self.ledger.written(datagram.received_at, &signed, crash);
+        let Ticket { node, datagram, .. } = ticket;
+        let Some(signed) = datagram.message().ok().and_then(|message| message.signed()) else {
+            return;
+        };
+        // Its number may be another one's by now, or it may sign by another name.
+        let is_still = self.registry.signed_from(signed.node_name, Some(*node)) == Some(*node);
+        if let Some(signer) = self.signers.get_mut(*node).filter(|_| is_still) {
+            signer.ledger.written(datagram.received_at, &signed, crash);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::control::packet::NodeStatus;
 use crate::daemon::Follow;
 use crate::proof::specimen::{Specimen, examiner, nonce};
 use crate::socket::Words;
-use fence_kdump_core::{ByteOrder, Disbelief, Nonce, Phase, encode};
+use fence_kdump_core::{ByteOrder, Crash, Disbelief, Nonce, Phase, encode};
 
 fn message(from: &str, second: u64) -> Datagram {
     Datagram {
@@ -187,6 +187,39 @@ fn who_says_what_it_does_is_lost_when_it_falls_silent() {
     let (_, ticket) = *fleet.hear(&datagram, s(50), || None).hearing.unwrap();
     let Some(Told::Event(event)) = fleet.judged(&ticket, Ok(())) else { panic!("no event") };
     assert_eq!(event.event.kind, Kind::Rebooted);
+}
+
+/// What was heard of a node that stays is still known with other keys, which are asked from then on; of one that goes,
+/// nothing is, whoever has its number then.
+#[test]
+fn other_keys_and_other_nodes_know_nothing_of_what_was_signed() {
+    let ring = |number| Examiner::new(crate::proof::specimen::ring(&[number]));
+    let nodes = |names: &[&str]| registry(names, Policy::Signed).unwrap();
+    let mut fleet = Fleet::new(nodes(&["n1=10.0.0.1", "n2=10.0.0.2"]), Some(ring(1)));
+    let arrived = |name, key_id, sequence| {
+        let cluster = key_id;
+        let uptime = sequence * 1_000;
+        let specimen = Specimen { key_id, cluster, uptime, ..Specimen::of(name, sequence) };
+        specimen.arrived("10.0.0.1", s(10 + sequence))
+    };
+    let hear = |fleet: &mut Fleet, datagram: &Datagram| {
+        fleet.hear(datagram, datagram.received_at, || None)
+    };
+    let first = arrived("n1", 1, 1);
+    let (hearing, ticket) = *hear(&mut fleet, &first).hearing.unwrap();
+    let message = first.message().unwrap();
+    let judged = Crash::judge(None, first.received_at, &message.signed().unwrap(), false).unwrap();
+    fleet.on_disk(&ticket, judged);
+    assert!(fleet.judged(&ticket, Ok(())).is_some());
+    drop(hearing);
+    let asks_the_disk = |fleet: &mut Fleet, datagram| hear(fleet, &datagram).hearing.is_some();
+    assert!(!asks_the_disk(&mut fleet, arrived("n1", 1, 2)));
+    fleet.reload(nodes(&["n1=10.0.0.1"]), Some(ring(2)));
+    assert!(hear(&mut fleet, &arrived("n1", 1, 3)).told.is_some(), "an unknown key");
+    assert!(!asks_the_disk(&mut fleet, arrived("n1", 2, 3)));
+    fleet.reload(nodes(&["n3=10.0.0.1"]), Some(ring(2)));
+    fleet.on_disk(&ticket, judged);
+    assert!(asks_the_disk(&mut fleet, arrived("n3", 2, 4)));
 }
 
 /// All events of a dump have the name of its first one.
