@@ -31,6 +31,14 @@ const NODES: u32 = 10_000;
 /// How many datagrams come each second, one by one.
 const RATE: u32 = 50_000;
 
+/// Where in target/numbers the large fleets go.
+const SECTION: &str = "fleet";
+
+/// Writes down what was measured of the fleet `row`, for the README.
+fn note(row: &str, column: &str, measured: &[f64]) {
+    fence_kdump_numbers::record(SECTION, row, column, measured);
+}
+
 fn main() {
     bare::become_it_when_asked();
     let daemon = programs::ours("fence_kdumpd");
@@ -40,6 +48,9 @@ fn main() {
     if is_wanted("plain") || is_wanted("signed") {
         println!("\nThe daemon's receiving path: CPU time of the whole process for each datagram.");
         side_by_side(&daemon, only.as_deref());
+    }
+    if only.is_none() {
+        fence_kdump_numbers::begin(SECTION);
     }
     type Part = fn(&Path);
     let parts: [(&str, Part); 3] = [

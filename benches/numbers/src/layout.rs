@@ -223,6 +223,28 @@ pub(crate) const AGENTS: Table = Table {
     ],
 };
 
+pub(crate) const CRASHES: Table = Table {
+    corner: "`fence_kdumpd`",
+    rows: &[
+        ("crash", "100,000 nodes crash at once, and speak each second"),
+        ("million", "1,000,000 nodes are configured"),
+        ("flood", "200,000 messages a second, of 1,000,000 forged sources"),
+    ],
+    columns: &[
+        column("starts", &[("fleet", "start", Unit::Milliseconds)]),
+        column("memory then", &[("fleet", "memory at start", Unit::Memory)]),
+        column("memory at most", &[("fleet", "memory", Unit::Memory)]),
+        column("datagrams", &[("fleet", "datagrams", Unit::Count)]),
+        column("dropped", &[("fleet", "dropped", Unit::Count)]),
+        column("processors", &[("fleet", "processors", Unit::Count)]),
+        column("verdict, median", &[("fleet", "verdict", Unit::Milliseconds)]),
+        column("verdict, 99.9 % within", &[("fleet", "late verdict", Unit::Milliseconds)]),
+        column("not answered", &[("fleet", "unanswered", Unit::Count)]),
+        column("each datagram", &[("fleet", "cost", Unit::Nanoseconds)]),
+        column("as a multiple of 10 nodes", &[("fleet", "ratio", Unit::Times)]),
+    ],
+};
+
 const CORE: &[Column] = &[
     column("bytes", &[("core", "bytes", Unit::Memory)]),
     column("time", &[("core", "nanoseconds", Unit::Nanoseconds)]),

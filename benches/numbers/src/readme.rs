@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::layout::{
-    AGENTS, FLEET, FOOTPRINT, FULL_QUEUE, MESSAGES, NODES, ONE_BY_ONE, SENDERS, Table, Unit, line,
+    AGENTS, CRASHES, FLEET, FOOTPRINT, FULL_QUEUE, MESSAGES, NODES, ONE_BY_ONE, SENDERS, Table,
+    Unit, line,
 };
 use crate::{Numbers, Setting};
 
@@ -101,6 +102,15 @@ fn receivers(page: &mut Page<'_>) {
         &[&FOOTPRINT],
     );
     page.tables("peers", &["### How soon an agent answers"], &[&AGENTS]);
+    page.tables(
+        "fleet",
+        &[
+            "### Large fleets",
+            "A *verdict* takes from the connection of whoever asks to the answer, while the messages of all come \
+             in. *Of* is the goal.",
+        ],
+        &[&CRASHES],
+    );
 }
 
 fn senders(page: &mut Page<'_>) {
