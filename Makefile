@@ -81,6 +81,10 @@ test: check unit dist senders e2e
 check: prepare
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy -q --workspace --all-targets -- -D warnings
+	$(CARGO) clippy -q -p fence-kdump-core --features arbitrary -- -D warnings
+	@for features in "" early; do \
+	    $(CARGO) clippy -q -p fence-kdump-send --no-default-features --features "$$features" -- -D warnings || exit 1; \
+	done
 	@for target in $(BARE); do \
 	    if rustc --print target-libdir --target $$target | xargs test -d; then \
 	        echo "core for $$target" && \

@@ -88,7 +88,7 @@ enum Begun {
 
 /// `begun`: whether what comes before the sender is over. `planned`: whether the words are those of the plan,
 /// as far as they count.
-#[cfg_attr(not(feature = "early"), expect(unused_variables, reason = "there nothing comes before"))]
+#[cfg_attr(not(feature = "link"), expect(unused_variables, reason = "only link mode has a plan"))]
 #[inline(never)]
 fn understand(arguments: Arguments, begun: Begun, planned: bool) -> Exit {
     let mut options = Options::default();

@@ -85,8 +85,8 @@ pub fn proving(moves: &[Move]) {
                 }
             }
             Move::Replay(which) => {
-                let count = seen.len().max(1);
-                if let Some(message) = seen.get_mut(usize::from(which) % count) {
+                let which = usize::from(which).checked_rem(seen.len());
+                if let Some(message) = which.and_then(|which| seen.get_mut(which)) {
                     deliver(&mut receiver, message, now, true, false);
                 }
             }
@@ -156,7 +156,7 @@ fn deliver(receiver: &mut Receiver, message: &mut Seen, at: Instant, arrives: bo
         assert!(!message.counted, "{message:?} counts twice");
         // The crash was heard of for at most as long as its kernel runs.
         let ran = Duration::from_millis(message.uptime).saturating_add(under_way);
-        let slow = FRESH.saturating_add(ran / 1024);
+        let slow = FRESH.saturating_add(ran.checked_div(1024).unwrap_or_default());
         // The network of this model is as fast as can be, so the fastest message took no time; unless the
         // attacker kept back every one that was heard of this crash.
         let first = known.is_none_or(|known| origin_is_late(&known, message));
