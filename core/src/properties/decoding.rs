@@ -185,7 +185,7 @@ mod tests {
             ..Extension::default()
         };
         for order in [ByteOrder::Little, ByteOrder::Big] {
-            (0..1000).for_each(|at| signing(&extension, order, at, at));
+            (0..1000).step_by(crate::STRIDE).for_each(|at| signing(&extension, order, at, at));
         }
     }
 
