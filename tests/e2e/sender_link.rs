@@ -5,6 +5,8 @@
 mod hostile;
 #[path = "sender_link/learnt.rs"]
 mod learnt;
+#[path = "sender_link/poisoned.rs"]
+mod poisoned;
 #[path = "sender_link/reach.rs"]
 mod reach;
 #[path = "sender_link/several.rs"]

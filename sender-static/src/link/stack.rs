@@ -289,37 +289,42 @@ impl Stack {
         let broadcast = self.is_broadcast(to).then_some(EVERYBODY);
         let group = frames::group_card(to).or(broadcast);
         let mut usual = 64;
-        let card = if let Some(card) = group {
+        let mut cards: Vec<Mac, 3> = Vec::new();
+        if let Some(card) = group {
             if broadcast.is_none() {
                 usual = 1;
             }
-            card
+            let _ = cards.push(card);
         } else if self.has(to) || !is_host(to) {
             // Nobody answers for it.
             return Err(Errno::ENETUNREACH);
         } else {
             let hop = self.hop(to).ok_or(Errno::ENETUNREACH)?;
             let asker = self.source(&hop).unwrap_or(source);
-            let known = self.watch.find(&hop).copied();
-            if known.is_none_or(|known| known.is_stale(now)) {
-                let error = self.ask(&mut wire, &asker, &hop);
-                if known.is_none() {
-                    return Err(error.unwrap_or(Errno::SOUGHT));
-                }
+            let known = self.watch.find(&hop);
+            let mut error = None;
+            if known.is_stale(now) {
+                error = self.ask(&mut wire, &asker, &hop);
             }
-            known.ok_or(Errno::SOUGHT)?.mac
-        };
-        let way = Way {
-            macs: [card, self.mac],
-            source,
-            to: *to,
-            ports: [self.port, port],
-            hops: if hops > 0 { hops } else { usual },
-        };
+            let _ = cards.push(known.mac().ok_or(error.unwrap_or(Errno::SOUGHT))?);
+            if let Some(other) = known.disputed(now) {
+                // One of the two lies. A router passes on only what is sent to its own card, and a host takes
+                // what is sent to all, whoever else shouts.
+                let _ = cards.extend_from_slice(&[other, EVERYBODY]);
+            }
+        }
         if message.len() > 512 {
             return Err(Errno::EMSGSIZE);
         }
-        wire.put(&frames::datagram(&way, message)).map_or(Ok(()), Err)
+        let hops = if hops > 0 { hops } else { usual };
+        let mut result = Err(Errno::SOUGHT);
+        for card in cards {
+            let macs = [card, self.mac];
+            let way = Way { macs, source, to: *to, ports: [self.port, port], hops };
+            let sent = wire.put(&frames::datagram(&way, message)).map_or(Ok(()), Err);
+            result = result.or(sent);
+        }
+        result
     }
 
     /// Reads what has arrived and does what is due. Says whether addresses or routes have changed.

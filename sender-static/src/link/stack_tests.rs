@@ -112,6 +112,52 @@ fn questions_for_this_node_are_answered() {
     assert_eq!(fed.send(b"message!", &to("10.0.0.2")), Ok(()));
 }
 
+/// Another card says that it is them, again and again: both get the message, and all do.
+#[test]
+fn a_disputed_address() {
+    const MALLORY: Mac = [2, 0, 0, 0, 0, 9];
+    let mut fed = Fed::new();
+    let mut lie = arp([10, 0, 0, 2]);
+    for at in [6, 22] {
+        lie[at..at + 6].copy_from_slice(&MALLORY);
+    }
+    assert_eq!(fed.send(b"message!", &to("10.0.0.2")), Err(Errno::SOUGHT));
+    for truth_first in [true, false] {
+        let truth = arp([10, 0, 0, 2]);
+        let (first, second) = if truth_first { (&truth, &lie) } else { (&lie, &truth) };
+        fed.feed(first);
+        fed.feed(second);
+        out(&mut fed);
+        assert_eq!(fed.send(b"message!", &to("10.0.0.2")), Ok(()));
+        let mut cards = out(&mut fed);
+        assert_eq!(cards.remove(0), ([0xff; 6], 0x806), "it is asked for each time");
+        cards.sort_unstable();
+        assert_eq!(cards, [(THEM, 0x800), (MALLORY, 0x800), ([0xff; 6], 0x800)]);
+    }
+    // He has gone.
+    fed.pass(Millis::seconds(29));
+    fed.feed(&arp([10, 0, 0, 2]));
+    fed.pass(Millis::seconds(2));
+    out(&mut fed);
+    assert_eq!(fed.send(b"message!", &to("10.0.0.2")), Ok(()));
+    assert_eq!(out(&mut fed), [(THEM, 0x800)]);
+}
+
+/// Hosts that are made up take nobody's place.
+#[test]
+fn a_crowd_of_strangers() {
+    let mut fed = Fed::new();
+    assert_eq!(fed.send(b"message!", &to("10.0.0.2")), Err(Errno::SOUGHT));
+    fed.feed(&arp([10, 0, 0, 2]));
+    for last in 3..=250 {
+        fed.pass(Millis(10));
+        fed.feed(&arp([10, 0, 0, last]));
+    }
+    out(&mut fed);
+    assert_eq!(fed.send(b"message!", &to("10.0.0.2")), Ok(()));
+    assert_eq!(out(&mut fed), [(THEM, 0x800)]);
+}
+
 proptest! {
     /// The entry for fuzzing.
     #[test]

@@ -66,9 +66,9 @@ fn a_link_that_flaps() {
     }
 }
 
-/// A raw socket of the peer's, on its end of the cable.
-fn raw(net: &Netns) -> Socket {
-    let index = net.interface("eth0");
+/// A raw socket on one end of a cable.
+pub(super) fn raw(net: &Netns, card: &str) -> Socket {
+    let index = net.interface(card);
     net.enter(|| {
         // Of all protocols, in the network's byte order.
         let all = 3u16.to_be();
@@ -82,13 +82,13 @@ fn raw(net: &Netns) -> Socket {
         bytes[2..4].copy_from_slice(&all.to_ne_bytes());
         bytes[4..8].copy_from_slice(&index.to_ne_bytes());
         // SAFETY: as above, 20 bytes.
-        socket.bind(&unsafe { SockAddr::new(place, 20) }).expect("the peer's card");
+        socket.bind(&unsafe { SockAddr::new(place, 20) }).expect("its card");
         socket
     })
 }
 
 /// ARP from a third card: `ip` is there.
-fn arp(ip: [u8; 4]) -> Vec<u8> {
+pub(super) fn arp(ip: [u8; 4]) -> Vec<u8> {
     let mallory = [2, 0, 0, 0, 0, 9];
     let node = [2, 0, 0, 0, 0, 1];
     [&node[..], &mallory, &[8, 6, 0, 1, 8, 0, 6, 4, 0, 2], &mallory, &ip, &node, &[10, 7, 0, 1]]
@@ -104,7 +104,7 @@ fn addresses_that_others_claim() {
     }
     let lab = Lab::new(&["10.7.0.2/24"]);
     let socket = lab.peer.udp("10.7.0.2:7410");
-    let liar = raw(&lab.peer);
+    let liar = raw(&lab.peer, "eth0");
     let sender = lab.sender(PLAN, &["-i1", "10.7.0.2"]).spawn();
     heard(&socket, Instant::now());
     liar.send(&arp([10, 7, 0, 1])).expect("the card is up");
@@ -160,7 +160,7 @@ fn a_flood_of_nonsense() {
     }
     let lab = Lab::new(&["10.7.0.2/24"]);
     let socket = lab.peer.udp("10.7.0.2:7410");
-    let liar = raw(&lab.peer);
+    let liar = raw(&lab.peer, "eth0");
     let plan = format!("{PLAN} dhcp4 slaac");
     let sender = lab.sender(&plan, &["-i1", "10.7.0.2"]).spawn();
     heard(&socket, Instant::now());
