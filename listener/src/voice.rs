@@ -1,4 +1,5 @@
-//! What is said to people: one line per event, to standard error and to syslog.
+//! What is said to people: one line per event, to standard error and to syslog; once, where both are the journal of
+//! systemd.
 //!
 //! Nothing that listens to these lines can hold anything up: lines wait in a bounded queue for a
 //! thread per listener, what does not fit is dropped and counted, and the end waits but briefly.
@@ -33,14 +34,13 @@ pub enum Weight {
 }
 
 impl Weight {
-    /// Facility `daemon` and the severity, as `syslog(3)` numbers them.
-    fn priority(self) -> Option<u8> {
-        const DAEMON: u8 = 3 << 3;
+    /// As `syslog(3)` numbers it.
+    fn severity(self) -> u8 {
         match self {
-            Self::Error => Some(DAEMON | 3),
-            Self::Warning => Some(DAEMON | 4),
-            Self::Info => Some(DAEMON | 6),
-            Self::Detail => None,
+            Self::Error => 3,
+            Self::Warning => 4,
+            Self::Info => 6,
+            Self::Detail => 7,
         }
     }
 }
@@ -75,29 +75,19 @@ impl Voice {
     /// Speaks as `program`; `verbose` as in [`crate::options::Settings::verbose`].
     #[must_use]
     pub fn new(program: &'static str, verbose: u8) -> Self {
-        let to_stderr = Listener::start(move |_, line| {
-            let text = format!("{program}: {line}\n");
-            // Nobody is left to tell that nobody listens.
-            drop(std::io::stderr().write_all(text.as_bytes()));
-        });
-        let mut log = None;
-        let to_syslog = Listener::start(move |weight, line| {
-            let Some(priority) = weight.priority() else {
-                return;
-            };
-            let text = format!("<{priority}>{program}[{}]: {line}", std::process::id());
-            for _ in 0..2 {
-                if log.is_none() {
-                    log = connect_syslog();
-                }
-                match log.as_ref().map(|log: &UnixDatagram| log.send(text.as_bytes())) {
-                    Some(Err(_)) => log = None,
-                    Some(Ok(_)) | None => return,
-                }
-            }
-        });
+        // Nobody is left to tell that nobody listens.
+        let print = |text: String| drop(std::io::stderr().write_all(text.as_bytes()));
+        let listeners = if is_journal() {
+            // Which knows the program and its process id (`sd-daemon(3)`).
+            vec![Listener::start(move |weight, line| {
+                print(format!("<{}>{line}\n", weight.severity()));
+            })]
+        } else {
+            let to_stderr = Listener::start(move |_, line| print(format!("{program}: {line}\n")));
+            vec![to_stderr, to_syslog(program)]
+        };
         Self {
-            listeners: [to_stderr, to_syslog].into_iter().flatten().collect(),
+            listeners: listeners.into_iter().flatten().collect(),
             said: Mutex::default(),
             verbose,
         }
@@ -215,6 +205,36 @@ impl Listener {
             self.miss();
         }
     }
+}
+
+/// Whether standard error is the journal: `systemd.exec(5)`, JOURNAL_STREAM.
+fn is_journal() -> bool {
+    let Ok(stderr) = nix::sys::stat::fstat(std::io::stderr()) else {
+        return false;
+    };
+    let stream = format!("{}:{}", stderr.st_dev, stderr.st_ino);
+    std::env::var("JOURNAL_STREAM").is_ok_and(|journal| journal == stream)
+}
+
+fn to_syslog(program: &'static str) -> Option<Listener> {
+    const DAEMON: u8 = 3 << 3;
+    let mut log = None;
+    Listener::start(move |weight, line| {
+        if weight == Weight::Detail {
+            return;
+        }
+        let priority = DAEMON | weight.severity();
+        let text = format!("<{priority}>{program}[{}]: {line}", std::process::id());
+        for _ in 0..2 {
+            if log.is_none() {
+                log = connect_syslog();
+            }
+            match log.as_ref().map(|log: &UnixDatagram| log.send(text.as_bytes())) {
+                Some(Err(_)) => log = None,
+                Some(Ok(_)) | None => return,
+            }
+        }
+    })
 }
 
 fn connect_syslog() -> Option<UnixDatagram> {

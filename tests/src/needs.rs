@@ -62,6 +62,8 @@ pub enum Need {
     Prometheus,
     /// `systemd-analyze`, which needs no systemd that runs.
     Systemd,
+    /// `systemd-nspawn`, for a systemd that runs.
+    Nspawn,
     /// `script` and `stty`, to look at what a program writes to a terminal.
     Terminal,
     /// `dnsmasq`, as a DHCP server and as a router.
@@ -97,6 +99,7 @@ impl Need {
             Need::Cxx => "c++",
             Need::PkgConfig => "pkg-config",
             Need::Systemd => "systemd",
+            Need::Nspawn => "nspawn",
             Need::Terminal => "terminal",
             Need::Dnsmasq => "dnsmasq",
             Need::Disk => "disk",
@@ -133,6 +136,7 @@ impl Need {
             Need::Cxx => "install g++",
             Need::PkgConfig => "install pkg-config",
             Need::Systemd => "install systemd",
+            Need::Nspawn => "install systemd-container",
             Need::Terminal => "install bsdutils (util-linux) and coreutils",
             Need::Dnsmasq => "install dnsmasq-base",
             Need::Disk => "install e2fsprogs and util-linux, where loop devices are allowed",
@@ -169,6 +173,7 @@ impl Need {
             Need::Cxx => all(&["g++"]),
             Need::PkgConfig => all(&["pkg-config"]),
             Need::Systemd => all(&["systemd-analyze"]),
+            Need::Nspawn => all(&["systemd-nspawn", "nsenter", "unshare"]),
             Need::Terminal => all(&["script", "stty"]),
             Need::Dnsmasq => all(&["dnsmasq"]),
             Need::Disk => {

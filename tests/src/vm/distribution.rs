@@ -9,6 +9,9 @@ use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
+use super::Container;
+use crate::Run;
+
 /// Mounts the layer "$2" upon the root "$1" and runs "$5" in it, or makes the disk "$5" of it.
 /// The mounts are of this process alone, and gone with it.
 const INSIDE: &str = r#"
@@ -23,6 +26,16 @@ mount -t sysfs none "$4/sys"
 mount --rbind /dev "$4/dev"
 mount -t tmpfs none "$4/run"
 exec chroot "$4" /bin/sh -c "$5" </dev/null
+"#;
+
+/// The layer "$2" upon the root "$1" becomes a machine whose systemd is process 1, with a network of its own in which
+/// there is nobody else. It is gone with this process.
+const BOOT: &str = r#"
+set -e
+mount --make-rprivate /
+mount -t overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" none "$4"
+exec systemd-nspawn --quiet --keep-unit --register=no --directory="$4" --private-network \
+    --console=pipe --boot systemd.unit=basic.target
 "#;
 
 /// A Debian of one test. What it changes is gone with it.
@@ -117,6 +130,18 @@ impl Distribution {
     pub fn disk(&self, path: &Path) {
         let status = self.inside(&path.display().to_string(), "disk").status();
         assert!(status.expect("unshare runs").success(), "{}: no disk", path.display());
+    }
+
+    /// Starts its systemd as process 1 of a container, on the kernel of this machine.
+    ///
+    /// # Panics
+    /// When it does not get there within a minute.
+    #[must_use]
+    pub fn boot(&self) -> Container<'_> {
+        let layer = |name: &str| self.layer.path().join(name);
+        let run = Run::new("unshare").args(["--mount", "--fork", "--kill-child", "sh", "-c", BOOT]);
+        let run = run.arg("sh").arg(&self.root);
+        Container::of(run.args(["upper", "work", "merged"].map(layer)).spawn())
     }
 
     /// The kernel it boots, by its version.

@@ -12,6 +12,7 @@
 //! the node 127.0.0.1.
 
 mod assets;
+mod container;
 mod cpio;
 mod distribution;
 mod image;
@@ -20,6 +21,7 @@ mod timings;
 mod wire;
 
 pub use assets::Assets;
+pub use container::Container;
 pub use distribution::Distribution;
 pub use image::{Image, Moment, Sender};
 pub use machine::{Crash, Hardware, Machine};
