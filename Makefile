@@ -93,6 +93,7 @@ check: prepare
 	    else echo "SKIPPED: core for $$target: rustup target add $$target"; fi; \
 	done
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -q --workspace --no-deps
+	@for fault in core/model/faults/*.patch; do git apply --check $$fault || exit 1; done
 	cd fuzz && $(CARGO) fmt --check
 
 unit: prepare
