@@ -64,15 +64,20 @@ fn rewriting(bytes: &[u8], message: &Message<'_>, extension: &Extension<'_>) {
     }
 }
 
-/// A signed message is refused or disbelieved as soon as a bit of it is flipped, or it is cut or longer.
+/// A signed message is refused or disbelieved as soon as a bit of it is flipped, or it is cut or longer;
+/// whether or not its key was made ready.
 pub fn signing(extension: &Extension<'_>, order: ByteOrder, bit: usize, len: usize) {
     let key = Key::from_bytes(&[0xa5; 32]);
     let mut datagram = Datagram::new();
     if sign(order, extension, &key, &mut datagram).is_err() {
         return;
     }
+    let ready = key.ready();
     let is_true = |bytes: &[u8]| {
-        decode(bytes).is_ok_and(|m| m.signed().is_some_and(|signed| signed.verify(&key)))
+        let Ok(Some(signed)) = decode(bytes).map(|message| message.signed()) else { return false };
+        let is_true = signed.verify(&key);
+        assert_eq!(signed.verify(&ready), is_true, "a ready key is the same key");
+        is_true
     };
     assert!(is_true(&datagram));
     let mut flipped = datagram.clone();
