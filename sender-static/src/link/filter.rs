@@ -29,31 +29,32 @@ const WHOLE: u32 = 2048;
 
 /// The filter of a link whose frames have the tag `vlan`, 0 for none, and whose messages leave from
 /// `port`.
-pub fn filter(vlan: u16, port: u16) -> [Instruction; 26] {
+pub fn filter(vlan: u16, port: u16) -> [Instruction; 27] {
     let (vlan, port) = (u32::from(vlan), u32::from(port));
     let then = Instruction;
     // A frame without a tag is as good as one with the tag 0, which only has a priority.
-    let without = if vlan == 0 { 3 } else { 21 };
+    let without = if vlan == 0 { 3 } else { 22 };
     [
         then(LOAD_WORD, 0, 0, PACKET_TYPE),
-        then(IF_GREATER, 23, 0, 2),
+        then(IF_GREATER, 24, 0, 2),
         then(LOAD_WORD, 0, 0, VLAN_THERE),
         then(IF_EQUAL, without, 0, 0),
         then(LOAD_WORD, 0, 0, VLAN_TAG),
         then(AND, 0, 0, 0xfff),
-        then(IF_EQUAL, 0, 18, vlan),
+        then(IF_EQUAL, 0, 19, vlan),
         // 7: which protocol; ARP is all that there is to know.
         then(LOAD_HALF, 0, 0, 12),
-        then(IF_EQUAL, 15, 0, 0x0806),
-        then(IF_EQUAL, 6, 0, 0x0800),
-        then(IF_EQUAL, 0, 14, 0x86dd),
-        // 11: IPv6; neighbour discovery, and UDP to our port.
+        then(IF_EQUAL, 16, 0, 0x0806),
+        then(IF_EQUAL, 7, 0, 0x0800),
+        then(IF_EQUAL, 0, 15, 0x86dd),
+        // 11: IPv6; questions for groups, which have a header in between, neighbour discovery, and UDP to our port.
         then(LOAD_BYTE, 0, 0, 20),
+        then(IF_EQUAL, 12, 0, 0),
         then(IF_EQUAL, 11, 0, 58),
         then(IF_EQUAL, 0, 11, 17),
         then(LOAD_HALF, 0, 0, 56),
         then(IF_EQUAL, 8, 9, port),
-        // 16: IPv4; UDP, no later fragment, to our port or the DHCP client's.
+        // 17: IPv4; UDP, no later fragment, to our port or the DHCP client's.
         then(LOAD_BYTE, 0, 0, 23),
         then(IF_EQUAL, 0, 7, 17),
         then(LOAD_HALF, 0, 0, 20),
@@ -62,7 +63,7 @@ pub fn filter(vlan: u16, port: u16) -> [Instruction; 26] {
         then(LOAD_HALF_AT_X, 0, 0, 16),
         then(IF_EQUAL, 1, 0, port),
         then(IF_EQUAL, 0, 1, CLIENT),
-        // 24
+        // 25
         then(RETURN, 0, 0, WHOLE),
         then(RETURN, 0, 0, 0),
     ]
@@ -156,6 +157,7 @@ mod tests {
         assert!(passes(&v4(7, &[(14, &[0x46]), (40, &50_000u16.to_be_bytes())])), "with options");
         assert!(!passes(&v4(50_000, &[(23, &[6])])), "TCP");
         assert!(passes(&frame(0x86dd, &[(20, &[58])])), "neighbour discovery");
+        assert!(passes(&frame(0x86dd, &[(20, &[0])])), "who listens to which group");
         assert!(passes(&frame(0x86dd, &[(20, &[17]), (56, &50_000u16.to_be_bytes())])));
         assert!(!passes(&frame(0x86dd, &[(20, &[17]), (56, &68u16.to_be_bytes())])));
         assert!(!passes(&frame(0x86dd, &[(20, &[6])])));

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::{ALL_NODES, Datagram, Stack, bits, is_host};
+use super::{ALL_NODES, Datagram, Stack, bits, is_host, is_link_local};
 use crate::address::Address;
 use crate::link::cards::Mac;
 use crate::link::frames::{self, Discovery, Frame};
@@ -87,6 +87,15 @@ impl Stack {
         let body = rest.get(..length.into())?;
         match (header.get(6)?, header.get(7)?) {
             (17, _) if self.has(&to) => self.hear_udp(&source, body).and(None),
+            // Who listens to which group (RFC 3810, 5.1): behind a header for routers, of eight bytes.
+            (0, 1) => {
+                if let [58, 0, _, _, _, _, _, _, 130, ..] = body
+                    && is_link_local(&source)
+                {
+                    self.asked_for_groups(now);
+                }
+                None
+            }
             // Not from beyond a router.
             (58, 255) => {
                 let target = Address::from_wire(body.get(8..24)?)?;

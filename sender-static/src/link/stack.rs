@@ -9,6 +9,8 @@
 //! No message waits in here: one that cannot leave now is given back, and its address is tried again
 //! as soon as there is news. So no address waits for another one.
 
+#[path = "groups.rs"]
+mod groups;
 #[path = "hear.rs"]
 mod hear;
 
@@ -37,12 +39,6 @@ const CHALLENGE: usize = fence_kdump_core::wire::CHALLENGE_LEN;
 
 /// What is due at once is done when so much time has passed.
 const PAUSE: Millis = Millis(50);
-
-/// How soon what was said of groups is said again, since it may have been lost, and how often from then on. What
-/// is not heard for four minutes is forgotten (RFC 3810, 9.4), sooner where somebody has set that so; nobody has to
-/// ask.
-const REPORT_AGAIN: Millis = Millis::seconds(1);
-const REPORT: Millis = Millis::seconds(30);
 
 const ALL_NODES: Address =
     Address::from_v6([[0xff, 2, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1]]);
@@ -357,27 +353,6 @@ impl Stack {
             return true;
         }
         false
-    }
-
-    /// Says, when it is time to, which groups it listens to: those in which its addresses are asked for.
-    #[inline(never)]
-    fn listen<E: Ether>(&mut self, wire: &mut Wire<'_, E>, now: Millis) {
-        let (due, first) = self.report;
-        if due > now {
-            return;
-        }
-        self.report = (now.plus(if first { REPORT_AGAIN } else { REPORT }), false);
-        let mut groups: Vec<Address, 8> = Vec::new();
-        for Own(own, _) in &self.own {
-            let group = frames::solicited(own);
-            if own.is_v6() && !groups.contains(&group) {
-                let _ = groups.push(group);
-            }
-        }
-        let local = self.own.iter().find(|Own(own, _)| is_link_local(own));
-        if let Some(Own(source, _)) = local {
-            wire.put(&frames::listening(self.mac, source, &groups));
-        }
     }
 
     /// When something is to be done though nothing has arrived.

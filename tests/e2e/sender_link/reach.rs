@@ -4,7 +4,8 @@ use super::{LIMIT, Lab, MAC, NEEDS, agent_in, heard, next};
 use fence_kdump_tests::datagram::BIG;
 use fence_kdump_tests::{Need, Netns, Run, programs, requires};
 use std::net::{Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// The link-local address that the card makes itself, as the kernel would.
 const OWN: &str = "fe80::ff:fe00:1%eth0";
@@ -193,6 +194,32 @@ fn to_groups() {
     let nodes = ["-c1", "-i1", "ff02::1:2%eth1"];
     let output = lab.sender(&plan, &nodes).run(LIMIT).expect_failure();
     assert!(output.stderr.contains("no such interface"), "{output}");
+}
+
+/// A switch that forgets within three seconds who listens to what, unless it is told again whenever it asks: it still
+/// knows where the node's address is asked for.
+#[test]
+fn behind_a_switch_that_asks() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let lab = Lab::new(&[]);
+    let far = Netns::new();
+    lab.peer.ip(&format!(
+        "link add br0 type bridge mcast_snooping 1 mcast_querier 1 mcast_query_interval 100 \
+         mcast_startup_query_interval 50 mcast_query_response_interval 50 mcast_membership_interval 300\n\
+         link add eth1 type veth peer name eth0 netns {}\n\
+         link set eth0 master br0\nlink set eth1 master br0\nlink set eth1 up\nlink set br0 up",
+        far.path()
+    ));
+    far.ip("link set eth0 up\naddr add fd07::2/64 dev eth0 nodad");
+    let socket = far.udp("[fd07::2]:7410");
+    let plan = format!("link eth0 mac {MAC} address fd07::1/64");
+    let sender = lab.sender(&plan, &["fd07::2"]).spawn();
+    heard(&socket, Instant::now());
+    sleep(Duration::from_secs(6));
+    let show = Run::new("bridge").args(["mdb", "show"]).inside(&lab.peer).run(LIMIT);
+    assert!(show.stdout.contains("port eth0 grp ff02::1:ff00:1 "), "{show}: {}", sender.stderr());
 }
 
 /// The small step: the kernel gets the addresses and routes, and sends.
