@@ -390,5 +390,5 @@ libfuzzer_sys::fuzz_target!(|calls: Vec<Call>| {
 
 /// Mostly the right size, sometimes another one, never one that is larger.
 fn close(size: u16, right: usize) -> usize {
-    if size % 4 == 0 { usize::from(size) % right } else { right }
+    if size.is_multiple_of(4) { usize::from(size) % right } else { right }
 }
