@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use fence_kdump_core::{DecodeError, Instant};
 use nix::errno::Errno;
@@ -20,7 +21,7 @@ use crate::address::Address;
 use crate::clock::{self, Reading};
 use crate::dating::Dating;
 use crate::sieve;
-use crate::sys::{Pool, Received, attempt, drops, watch};
+use crate::sys::{Pool, Received, attempt, drops, watch_shared};
 
 /// What the kernel may keep for us while we do not run, in bytes; it counts them double: some 5,000 datagrams.
 const QUEUE: usize = 4 * 1024 * 1024;
@@ -52,7 +53,9 @@ pub enum PortError {
 /// A UDP port, open.
 #[derive(Debug)]
 pub struct Port {
-    fd: AsyncFd<OwnedFd>,
+    fd: Arc<OwnedFd>,
+    /// Tells when something comes in; `None` after [`Port::rest`].
+    bell: Option<AsyncFd<Arc<OwnedFd>>>,
     dating: Dating,
     pool: Pool,
     is_sifted: bool,
@@ -152,9 +155,10 @@ impl Port {
 
     fn with(fd: OwnedFd, dating: Dating) -> io::Result<Self> {
         let kernel_dropped = drops(&fd).unwrap_or(0);
-        let fd = watch(fd)?;
+        let fd = Arc::new(fd);
+        let bell = Some(watch_shared(&fd)?);
         let pool = Pool::new(BATCH);
-        Ok(Self { fd, dating, pool, is_sifted: false, dropped: 0, kernel_dropped })
+        Ok(Self { fd, bell, dating, pool, is_sifted: false, dropped: 0, kernel_dropped })
     }
 
     /// From now on, the kernel throws away what cannot be a message (see [`crate::sieve`]) without waking
@@ -164,7 +168,7 @@ impl Port {
     /// # Errors
     /// When the kernel cannot. What cannot be a message is then read and refused.
     pub fn sift(&mut self, sift: bool) -> io::Result<()> {
-        let fd = self.fd.get_ref();
+        let fd = &*self.fd;
         if sift {
             // Only with CAP_NET_ADMIN. Without it, whoever opened the socket may have given it more than this
             // process could.
@@ -178,7 +182,7 @@ impl Port {
     /// could be no messages or because there was no room for them.
     pub fn dropped(&mut self) -> u64 {
         // Without an answer it is as it was.
-        let count = drops(self.fd.get_ref()).unwrap_or(self.kernel_dropped);
+        let count = drops(&self.fd).unwrap_or(self.kernel_dropped);
         let new = count.wrapping_sub(std::mem::replace(&mut self.kernel_dropped, count));
         self.dropped = self.dropped.saturating_add(new.into());
         self.dropped
@@ -189,13 +193,13 @@ impl Port {
     /// # Errors
     /// When the kernel does not take it: it knows no way there, or has no room.
     pub fn send(&self, to: Address, port: u16, bytes: &[u8]) -> io::Result<()> {
-        send(self.fd.get_ref(), to, port, bytes)
+        send(&self.fd, to, port, bytes)
     }
 
     /// The socket, to be shared with another process.
     #[must_use]
     pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.get_ref().as_fd()
+        self.fd.as_fd()
     }
 
     /// Whatever will still be read arrived after this.
@@ -213,9 +217,24 @@ impl Port {
     /// Waits until there may be something to read. Cancel-safe.
     ///
     /// # Errors
-    /// When the runtime is shutting down.
-    pub async fn readable(&self) -> io::Result<()> {
-        self.fd.readable().await.map(|mut guard| guard.retain_ready())
+    /// When the runtime is shutting down, or cannot tell.
+    pub async fn readable(&mut self) -> io::Result<()> {
+        let bell = match self.bell.take() {
+            Some(bell) => self.bell.insert(bell),
+            None => self.bell.insert(watch_shared(&self.fd)?),
+        };
+        bell.readable().await.map(|mut guard| guard.retain_ready())
+    }
+
+    /// Until the next [`Self::readable`], nobody is woken by what comes in: for one that looks after it by itself.
+    pub fn rest(&mut self) {
+        self.bell = None;
+    }
+
+    /// Whether that is so.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        self.bell.is_none()
     }
 
     /// Reads at most [`BATCH`] datagrams, in the order of their arrival, and adds them to `batch`.
@@ -224,13 +243,17 @@ impl Port {
     /// When the kernel reports an error of the socket; reading may go on afterwards.
     pub fn read(&mut self, batch: &mut Vec<Datagram>) -> io::Result<Queue> {
         let before = Reading::take();
-        let Self { fd, dating, pool, is_sifted, .. } = self;
+        let Self { fd, bell, dating, pool, is_sifted, .. } = self;
         let mut count = 0;
-        let outcome = attempt(fd, |fd| {
+        let mut receive = |fd: &Arc<OwnedFd>| {
             count = pool.receive(fd)?;
             // The call came to the end of the queue: the runtime need not be told once more.
             if count < BATCH { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
+        };
+        let outcome = match bell {
+            Some(bell) => attempt(bell, receive),
+            None => receive(fd),
+        };
         let queue = match outcome {
             Ok(()) => Queue::More,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Queue::Empty,
@@ -253,7 +276,7 @@ impl Port {
             }
             if *is_sifted && was_let_through {
                 // Another process that has the socket took the sieve away. Without one, all is as it was.
-                let _ = sieve::attach(fd.get_ref());
+                let _ = sieve::attach(fd);
             }
         }
         if queue == Queue::Empty {

@@ -4,6 +4,7 @@ use std::io;
 use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -34,6 +35,16 @@ pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(io::Error::from)
 }
 
+/// The same for one that is also used without.
+///
+/// # Errors
+/// When the runtime cannot.
+pub(crate) fn watch_shared(fd: &Arc<OwnedFd>) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
+    // SAFETY: as above; the `AsyncFd` owns a share of the `OwnedFd`, which nobody can take out of its `Arc`.
+    unsafe { AsyncFd::register_with_interest(Arc::clone(fd), Interest::READABLE) }
+        .map_err(io::Error::from)
+}
+
 /// Does `operation` now, whether or not the runtime has been told yet that there is something to read.
 ///
 /// [`AsyncFd::try_io`] alone answers `WouldBlock` without asking the kernel when it has not; taking that
@@ -41,9 +52,9 @@ pub(crate) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 ///
 /// # Errors
 /// Those of `operation`.
-pub(crate) fn attempt<T>(
-    fd: &AsyncFd<OwnedFd>,
-    mut operation: impl FnMut(&OwnedFd) -> io::Result<T>,
+pub(crate) fn attempt<F: AsRawFd, T>(
+    fd: &AsyncFd<F>,
+    mut operation: impl FnMut(&F) -> io::Result<T>,
 ) -> io::Result<T> {
     let mut asked = false;
     let answer = fd.try_io(Interest::READABLE, |fd| {

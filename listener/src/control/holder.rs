@@ -34,8 +34,9 @@ const GATHERED: Duration = Duration::from_secs(1);
 /// How often a queue that nothing comes to is looked at.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// When datagrams come faster than this one after the other, they are read together, once in so long: waking up
-/// for each would cost more than all else that is done with it. A datagram after a pause is read at once.
+/// When datagrams come faster than this one after the other, they are read together, once in so long, and nothing
+/// wakes this process in between: that would cost more than all else that is done with a datagram. One after a pause
+/// is read at once.
 const TOGETHER: Duration = Duration::from_millis(1);
 
 /// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
@@ -168,11 +169,12 @@ impl Holder {
             let asking = self.clients.asking();
             let gathering = self.gathering.map(|gathering| gathering.until(asking));
             let wait = gathering.max(self.read_from);
+            let is_closed = self.port.is_none();
             let ready = tokio::select! {
                 () = newcomer(self.listener.as_ref(), self.closed_until) => Ready::Newcomer,
                 (id, said) = self.clients.listen() => Ready::Said(id, said),
-                () = datagrams(self.port.as_ref(), wait, &mut self.idle) => Ready::Datagrams,
-                () = open_at(self.port.is_none(), self.open_at) => Ready::OpenPort,
+                () = datagrams(self.port.as_mut(), wait, &mut self.idle) => Ready::Datagrams,
+                () = open_at(is_closed, self.open_at) => Ready::OpenPort,
             };
             match ready {
                 Ready::Newcomer => self.accept(),
@@ -181,7 +183,7 @@ impl Holder {
                 Ready::Datagrams => {
                     self.gathering = None;
                     if self.read() == Queue::More {
-                        self.read_from = None;
+                        self.read_from = Some(Timer::now());
                         // Timers and clients get their turn however much comes in.
                         tokio::task::yield_now().await;
                     }
@@ -432,12 +434,16 @@ impl Holder {
             }
             clients.tell(datagram);
         }
+        *read_from = None;
         if batch.is_empty() {
             *spare = batch;
         } else {
             let now = Timer::now();
-            let is_soon = read_at.replace(now).is_some_and(|before| now < before + TOGETHER);
-            *read_from = is_soon.then_some(now + TOGETHER);
+            let before = read_at.replace(now);
+            if port.rests() || before.is_some_and(|before| now < before + TOGETHER) {
+                port.rest();
+                *read_from = Some(now + TOGETHER);
+            }
             news.push_back(News::Datagrams(batch));
         }
         match read {
@@ -464,10 +470,10 @@ async fn newcomer(listener: Option<&AsyncFd<OwnedFd>>, closed_until: Option<Time
     }
 }
 
-/// Begins anew with each that asks.
-async fn datagrams(port: Option<&Port>, wait: Option<Timer>, idle: &mut Interval) {
+/// Until it is time to read. Begins anew with each that asks.
+async fn datagrams(port: Option<&mut Port>, wait: Option<Timer>, idle: &mut Interval) {
     if let Some(until) = wait {
-        sleep_until(until).await;
+        return sleep_until(until).await;
     }
     match port {
         // Read now and then although nothing came: the moment at which the queue was last seen

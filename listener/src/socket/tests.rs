@@ -202,3 +202,27 @@ async fn what_came_before_stamps_were_asked_for_is_as_old_as_can_be() {
     port.read(&mut heard).unwrap();
     assert!(heard.iter().all(|one| one.received_at <= sent) && heard.len() == 1, "{heard:?}");
 }
+
+/// Whoever looks after it by himself misses nothing, neither while he does so nor when he no longer does.
+#[tokio::test]
+async fn what_comes_while_nobody_is_woken_is_there() {
+    let mut port = Port::open(0).unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = ("127.0.0.1", port_of(&port));
+    let mut heard = Vec::new();
+    for round in 1..=3 {
+        port.rest();
+        sender.send_to(&encode(ByteOrder::Big), to).unwrap();
+        assert!(port.rests());
+        assert_eq!(port.read(&mut heard).unwrap(), Queue::Empty);
+        assert_eq!(heard.len(), 2 * round - 1);
+        sender.send_to(&encode(ByteOrder::Big), to).unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(10), port.readable()).await;
+        told.expect("it is told of what had come").unwrap();
+        assert!(!port.rests());
+        assert_eq!(port.read(&mut heard).unwrap(), Queue::Empty);
+        assert_eq!(heard.len(), 2 * round);
+        let quiet = Duration::from_millis(20);
+        assert!(tokio::time::timeout(quiet, port.readable()).await.is_err(), "nothing is left");
+    }
+}
