@@ -2,7 +2,9 @@
 //!
 //! It is known from scripts that say so (`--phase`), and otherwise from what can be seen of whoever has the
 //! memory of the crashed kernel open. Nothing is concluded from silence: that a reader has gone does not say
-//! that the dump is whole, or written, so only a script says *finished* or *failed*.
+//! that the dump is whole, or written, so only a script says *finished* or *failed*. Nor would the way in which it
+//! ended, which the kernel tells who asks for process events: scripts read for other things first, pipe into what
+//! may fail by itself, and try again with another tool.
 
 use crate::schedule::Millis;
 use crate::signer::BOOTED;

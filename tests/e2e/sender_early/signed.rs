@@ -1,0 +1,118 @@
+//! The sender with a key: what it says of the end, and what it costs.
+
+use super::{LIMIT, NEEDS, Root, hears, sender_of};
+use fence_kdump_tests::signed::{NodeKey, Signed, field};
+use fence_kdump_tests::{Netns, Run, datagram, requires};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+/// The key of n1 is there.
+fn has_key(root: &Root) -> NodeKey {
+    let key = NodeKey::of(7);
+    let path = root.write("key", &key.line("n1"));
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("our own file");
+    key
+}
+
+/// Where the sender signs, and what with.
+fn signing() -> (Root, NodeKey) {
+    let root = Root::new();
+    let key = has_key(&root);
+    // In a crash kernel it would be /proc/vmcore.
+    root.write("vmcore", "memory");
+    root.plan("send -k /key -C /vmcore -i600 127.0.0.1");
+    (root, key)
+}
+
+/// Signed messages say that the node is about to reboot when process 1 has become systemd's last program.
+#[test]
+fn the_end_is_seen_coming() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let (root, key) = signing();
+    fs::copy("/usr/bin/sleep", root.path().join("systemd-shutdown")).expect("a copy");
+    root.program("init", "#!/bin/sh\nread -r line\nexec /systemd-shutdown 60\n");
+    let socket = hears(&net);
+    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
+    let phase = || {
+        let message = Signed::read(&datagram::next(&socket));
+        assert!(message.is_by(&key));
+        message.number(field::PHASE)
+    };
+    let mut first = root.start(&net, &[], "/sender").spawn();
+    for _ in 0..5 {
+        assert_eq!(phase(), 1, "booted");
+    }
+    first.write_stdin(b"go on\n").expect("it reads");
+    for _ in 0..5 {
+        assert_eq!(phase(), 5, "leaving, with a burst of its own");
+    }
+}
+
+/// The same when process 1 ends all processes, as busybox's init does; anybody else ends just the sender.
+#[test]
+fn who_ends_everything() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let (root, _) = signing();
+    root.program("init", "#!/bin/sh\ntrap : TERM\nread -r line\nkill -TERM -1\nread -r line\n");
+    let socket = hears(&net);
+    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
+    let phase = || Signed::read(&datagram::next(&socket)).number(field::PHASE);
+    let mut first = root.start(&net, &[], "/sender").spawn();
+    for _ in 0..5 {
+        assert_eq!(phase(), 1, "booted");
+    }
+    first.write_stdin(b"go on\n").expect("it reads");
+    for _ in 0..5 {
+        assert_eq!(phase(), 5, "leaving, with a burst of its own");
+    }
+    let sender = sender_of(&first);
+    let process = sender.file_name().and_then(|name| name.to_str()).expect("a number");
+    let kill = Run::new("kill").args(["-TERM", process]).run(LIMIT);
+    let _ = kill.expect_success();
+    for _ in 0..300 {
+        if !sender.join("exe").exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("it was to end");
+}
+
+/// What it costs while it speaks over a link, asks for an address, listens to routers, and signs: what was only
+/// needed to begin is given back.
+#[test]
+fn memory() {
+    const MAC: &str = "02:00:00:00:00:01";
+    if !requires(&NEEDS) {
+        return;
+    }
+    let (net, peer) = (Netns::new(), Netns::new());
+    let to = peer.path();
+    net.ip(&format!("link add net0 address {MAC} type veth peer name eth0 netns {to}"));
+    peer.ip("link set eth0 up\naddr add 10.7.0.2/24 dev eth0");
+    let root = Root::new();
+    let key = has_key(&root);
+    root.plan(&format!(
+        "link eth0 mac {MAC} address 10.7.0.1/24 dhcp4 slaac\nsend -v -i1 -k /key both:10.7.0.2"
+    ));
+    let socket = peer.udp("10.7.0.2:7410");
+    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
+    let first = root.start(&net, &[], "/sender").spawn();
+    let mut signed = 0;
+    while signed < 3 {
+        let message = datagram::next(&socket);
+        signed += usize::from(message.len() > 8 && Signed::read(&message).is_by(&key));
+    }
+    let rollup = fs::read_to_string(sender_of(&first).join("smaps_rollup")).expect("it runs");
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Rss:")).expect("a sum");
+    let kib: u32 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    println!("early sender over a link: {kib} KiB of 112 resident");
+    assert!(kib <= 112, "{kib} KiB");
+}
