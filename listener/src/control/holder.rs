@@ -473,7 +473,11 @@ async fn newcomer(listener: Option<&AsyncFd<OwnedFd>>, closed_until: Option<Time
 /// Until it is time to read. Begins anew with each that asks.
 async fn datagrams(port: Option<&mut Port>, wait: Option<Timer>, idle: &mut Interval) {
     if let Some(until) = wait {
-        return sleep_until(until).await;
+        // The runtime's clock counts milliseconds: what is due would wait for the next of them.
+        if until > Timer::now() {
+            sleep_until(until).await;
+        }
+        return;
     }
     match port {
         // Read now and then although nothing came: the moment at which the queue was last seen
