@@ -73,29 +73,57 @@ pub struct Earlier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Session {
     state: State,
-    proof: Proof,
+    source: Source,
     phase: Option<Phase>,
     messages: u32,
     first: Instant,
     last: Instant,
     deadline: Instant,
     progress: Progress,
-    /// Whether it is only known from what was written down: [`Self::resumed`].
-    is_written: bool,
+}
+
+/// How far the latest message was proven, and whether it was heard or only [written down](Session::resumed). One byte,
+/// since there may be a million sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Source(u8);
+
+impl Source {
+    const WRITTEN: u8 = 1 << 7;
+
+    const fn heard(proof: Proof) -> Self {
+        Self(proof as u8)
+    }
+
+    const fn written(proof: Proof) -> Self {
+        Self(proof as u8 | Self::WRITTEN)
+    }
+
+    const fn is_written(self) -> bool {
+        self.0 & Self::WRITTEN != 0
+    }
+
+    const fn proof(self) -> Proof {
+        const SIGNED: u8 = Proof::Signed as u8;
+        const LIVE: u8 = Proof::Live as u8;
+        match self.0 & !Self::WRITTEN {
+            LIVE => Proof::Live,
+            SIGNED => Proof::Signed,
+            _ => Proof::Plain,
+        }
+    }
 }
 
 impl Session {
     /// A node of which nothing was heard.
     pub const UNHEARD: Self = Self {
         state: State::Unheard,
-        proof: Proof::Plain,
+        source: Source::heard(Proof::Plain),
         phase: None,
         messages: 0,
         first: Instant::from_nanos(0),
         last: Instant::from_nanos(0),
         deadline: Instant::from_nanos(0),
         progress: Progress { done: 0, total: 0 },
-        is_written: false,
     };
 
     /// A node of which nothing was heard.
@@ -137,9 +165,8 @@ impl Session {
         };
         // Asked only now: what begins a session is the latest of it, whatever came before; and so is what is
         // heard of one that was only written down, by whatever clock.
-        let is_latest = self.messages == 0 || self.is_written || at >= self.last;
+        let is_latest = self.messages == 0 || self.is_written() || at >= self.last;
         self.messages = self.messages.saturating_add(1);
-        self.is_written = false;
         if is_latest {
             self.first = self.first.min(at);
             self.last = at;
@@ -166,7 +193,8 @@ impl Session {
             _ if messages == 1 => (State::Started, deadline),
             _ => (State::Dumping, deadline),
         };
-        Self { state, proof, phase, messages, first, last, deadline, progress, is_written: true }
+        let source = Source::written(proof);
+        Self { state, source, phase, messages, first, last, deadline, progress }
     }
 
     /// The same when it is over.
@@ -178,7 +206,7 @@ impl Session {
 
     /// What the latest message said about itself.
     fn heed(&mut self, report: &Report, event: Event) -> Event {
-        self.proof = report.proof;
+        self.source = Source::heard(report.proof);
         if report.proof == Proof::Plain {
             return event;
         }
@@ -245,7 +273,7 @@ impl Session {
     /// Whether nothing was heard of it since it was [resumed](Self::resumed): it is no evidence.
     #[must_use]
     pub const fn is_written(&self) -> bool {
-        self.is_written
+        self.source.is_written()
     }
 
     /// How many messages the present or last session had; stays at its maximum once there.
@@ -257,7 +285,7 @@ impl Session {
     /// How far the latest message was proven; `None` when nothing was ever heard.
     #[must_use]
     pub const fn proof(&self) -> Option<Proof> {
-        if self.messages == 0 { None } else { Some(self.proof) }
+        if self.messages == 0 { None } else { Some(self.source.proof()) }
     }
 
     /// What the node does, by the latest message of the session that said so and proved it.

@@ -111,7 +111,8 @@ fn one_from_before_goes_on_unless_nothing_more_is_heard() {
         progress: Progress::default(),
     };
     let resumed = Session::resumed(&earlier, s(50));
-    assert_eq!(resumed, Session { is_written: true, ..session }, "as it was");
+    let source = Source::written(Proof::Signed);
+    assert_eq!(resumed, Session { source, ..session }, "as it was");
     let mut resumed = Session::resumed(&earlier, s(1030));
     assert_eq!(resumed.state(s(1029)), State::Dumping);
     assert_eq!(resumed.hear(s(1029), &says(Phase::Dumping), SILENCE), Event::Heard);
@@ -148,6 +149,16 @@ fn what_is_heard_is_newer_than_what_was_written_down() {
         let mut session = before;
         session.hear(s(99), &says(Phase::Dumping), SILENCE);
         assert_eq!((session.first_heard(), session.last_heard()), (Some(s(99)), Some(s(99))));
+    }
+}
+
+#[test]
+fn how_far_it_was_proven_is_known_whether_heard_or_written() {
+    for proof in [Proof::Plain, Proof::Signed, Proof::Live] {
+        for (source, is_written) in [(Source::heard(proof), false), (Source::written(proof), true)]
+        {
+            assert_eq!((source.proof(), source.is_written()), (proof, is_written));
+        }
     }
 }
 

@@ -17,7 +17,7 @@ fn hear(tracker: &mut Tracker<impl AsRef<[Slot]> + AsMut<[Slot]>>, at: u64, node
 
 #[test]
 fn a_slot_is_small() {
-    assert!(size_of::<Slot>() <= 72, "{}", size_of::<Slot>());
+    assert!(size_of::<Slot>() <= 64, "{}", size_of::<Slot>());
 }
 
 #[test]
