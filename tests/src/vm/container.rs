@@ -64,8 +64,15 @@ impl Container<'_> {
 
 impl Drop for Container<'_> {
     fn drop(&mut self) {
-        // Its end is that of all in it; without a word, since nothing in it is of use any more.
-        self.process.signal(rustix::process::Signal::KILL);
+        // The end of its process 1 is that of all in it; without a word, since nothing in it is of use any more.
+        let init = i32::try_from(self.init).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(init) = init {
+            let _ = rustix::process::kill_process(init, rustix::process::Signal::KILL);
+        }
+        let begin = Instant::now();
+        while self.process.is_running() && begin.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(10));
+        }
     }
 }
 
