@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use fence_kdump_benches::programs;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::NamedTempFile;
@@ -13,7 +14,7 @@ use tempfile::NamedTempFile;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn strace(report: &NamedTempFile) -> Command {
-    let mut command = Command::new("strace");
+    let mut command = programs::command("strace");
     command.args(["-f", "-q", "-c", "-U", "calls,name", "-o"]).arg(report.path());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use fence_kdump_benches::receiver::on_its_processor;
@@ -16,7 +16,7 @@ const PORT: u16 = 17_530;
 
 /// From the start of a sender until its message is here, in ms.
 fn on_the_wire(socket: &UdpSocket, program: &Path, args: &[&str]) -> f64 {
-    let mut command = Command::new(program);
+    let mut command = programs::command(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
     let begin = Instant::now();
     let mut child = on_its_processor(|| command.spawn()).expect("a sender");

@@ -1,7 +1,7 @@
 //! How soon receivers are there, and agents answer.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{scope, sleep};
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ fn arguments(port: &str) -> [&str; 6] {
 
 /// From the start of an agent to its success; messages come all the time.
 fn start_to_exit(program: &Path, port: u16) -> f64 {
-    let mut command = Command::new(program);
+    let mut command = programs::command(program);
     command.args(arguments(&port.to_string()));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let begin = Instant::now();
@@ -114,7 +114,7 @@ pub(crate) fn measure(rounds: u64) {
             message.push(waiting_to_exit(agent, || traffic::burst(&sender, &letter)));
             let mut child = None;
             both.push(waiting_to_exit(agent, || {
-                let mut command = Command::new(program);
+                let mut command = programs::command(program);
                 command.args(["-c1", "-p", &port, NODE]);
                 child = on_its_processor(|| command.spawn()).ok();
             }));

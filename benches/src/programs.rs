@@ -1,6 +1,8 @@
 //! Where the programs are.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One of those that `make dist` built: in `$FENCE_KDUMP_DIST`, else in target/dist.
 ///
@@ -32,4 +34,13 @@ pub fn stock_sender() -> Option<&'static Path> {
         "/usr/lib/fence_kdump_send",
     ];
     places.into_iter().map(Path::new).find(|path| path.exists())
+}
+
+/// `program`, to be started as an administrator's shell would: the folders in which cargo lets everything look for
+/// libraries first cost each start a hundred system calls.
+#[must_use]
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_remove("LD_LIBRARY_PATH");
+    command
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ pub struct Queue {
 impl Receiver {
     /// Starts `program` on one processor of its own, and waits until it has the port.
     pub fn start(program: &Path, args: &[&str], port: u16) -> Self {
-        let mut command = Command::new(program);
+        let mut command = crate::programs::command(program);
         command.args(args);
         command.stdin(Stdio::null()).stdout(Stdio::null());
         if std::env::var_os("FENCE_KDUMP_BENCH_LOG").is_none() {
