@@ -1,31 +1,46 @@
-//! Threads whose work can wait a moment.
+//! Which threads come first, and which can wait a moment.
 
-use rustix::process::setpriority_process;
+use std::time::Duration;
 
-/// How much less of the processor such a thread gets than one that hears or answers, when both want it
-/// (`setpriority(2)`): about a tenth.
+use rustix::process::getpriority_process;
+
+use crate::sys::schedule;
+
+/// How much less of the processor a thread gets that can wait, when one that hears or answers wants it, too: about a
+/// tenth.
 const NICE: i32 = 10;
+
+/// For no longer does a thread that comes first want the processor at once. The kernel lets it interrupt those that take
+/// longer turns, which are some milliseconds (`sched(7)`; Linux 6.12).
+const TURN: Duration = Duration::from_micros(100);
 
 /// This thread gives way to all others of the process from now on: to those that read the port and answer agents,
 /// on a host with a single processor, too. What it is late with, it does later.
 pub(crate) fn give_way() {
     // Where that is forbidden, as by a service manager's filter, all goes on as it was.
-    let _ = setpriority_process(None, NICE);
+    drop(schedule(NICE, Duration::ZERO));
+}
+
+/// This thread hears and answers: it has its turn as soon as there is something to do.
+pub(crate) fn come_first() {
+    drop(getpriority_process(None).map(|nice| schedule(nice, TURN)));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::getpriority_process;
 
     #[test]
     fn only_the_thread_that_says_so_gives_way() {
         let before = getpriority_process(None).unwrap();
         let other = std::thread::spawn(|| {
+            come_first();
+            let first = getpriority_process(None).unwrap();
             give_way();
-            getpriority_process(None).unwrap()
+            (first, getpriority_process(None).unwrap())
         });
-        assert_eq!(other.join().unwrap(), NICE);
+        assert_eq!(other.join().unwrap(), (before, NICE));
         assert_eq!(getpriority_process(None).unwrap(), before);
+        assert!(schedule(before, TURN).is_ok() && schedule(before, Duration::ZERO).is_ok());
     }
 }

@@ -5,6 +5,7 @@ use std::mem::offset_of;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -62,6 +63,38 @@ pub(crate) fn attempt<F: AsRawFd, T>(
         operation(fd)
     });
     if asked { answer } else { operation(fd.get_ref()) }
+}
+
+/// From now on this thread has that niceness, and turns of that length; zero stands for those that the kernel gives
+/// everybody: `sched_setattr(2)`.
+///
+/// # Errors
+/// When that is forbidden.
+pub(crate) fn schedule(nice: i32, turn: Duration) -> io::Result<()> {
+    #[repr(C)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+    let attributes = Attributes {
+        size: size_of::<Attributes>() as u32,
+        policy: libc::SCHED_OTHER as u32,
+        flags: 0,
+        nice,
+        priority: 0,
+        runtime: u64::try_from(turn.as_nanos()).unwrap_or(0),
+        deadline: 0,
+        period: 0,
+    };
+    // SAFETY: the kernel reads `size` bytes of it, all of which are numbers.
+    let answer = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    Errno::result(answer).map(drop).map_err(io::Error::from)
 }
 
 /// Room for one datagram: a little more than any message has.

@@ -41,6 +41,7 @@ pub use follow::Follow;
 pub use herald::HeraldError;
 pub use options::Options;
 
+use crate::background;
 use crate::clock;
 use crate::config::Config;
 use crate::control::packet::Status;
@@ -127,6 +128,7 @@ pub async fn follow(
         }
     }
     run.settle();
+    background::come_first();
     run.run().await;
     Ok(())
 }
