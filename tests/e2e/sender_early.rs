@@ -115,12 +115,13 @@ fn sender_of(first: &Proc) -> PathBuf {
 }
 
 fn hears(net: &Netns) -> std::net::UdpSocket {
-    net.udp("127.0.0.1:7410")
+    let socket = net.udp("127.0.0.1:7410");
+    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
+    socket
 }
 
 #[track_caller]
 fn assert_heard(socket: &std::net::UdpSocket) {
-    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
     assert_eq!(datagram::next(socket)[..], datagram::LITTLE);
 }
 

@@ -36,7 +36,6 @@ fn the_end_is_seen_coming() {
     fs::copy("/usr/bin/sleep", root.path().join("systemd-shutdown")).expect("a copy");
     root.program("init", "#!/bin/sh\nread -r line\nexec /systemd-shutdown 60\n");
     let socket = hears(&net);
-    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
     let phase = || {
         let message = Signed::read(&datagram::next(&socket));
         assert!(message.is_by(&key));
@@ -62,7 +61,6 @@ fn who_ends_everything() {
     let (root, _) = signing();
     root.program("init", "#!/bin/sh\ntrap : TERM\nread -r line\nkill -TERM -1\nread -r line\n");
     let socket = hears(&net);
-    socket.set_read_timeout(Some(LIMIT)).expect("our own socket");
     let phase = || Signed::read(&datagram::next(&socket)).number(field::PHASE);
     let mut first = root.start(&net, &[], "/sender").spawn();
     for _ in 0..5 {
