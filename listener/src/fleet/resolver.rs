@@ -17,6 +17,14 @@ use crate::options::Family;
 /// After the first failure a name is looked up again so soon, and half as often after each further one.
 pub const AGAIN: Duration = Duration::from_secs(2);
 
+/// A name that is not found is looked up at least so often, or less often when there are many: see [`PACE`]. A node
+/// that crashes just after its name server or its interface came is to be heard.
+pub const SELDOM: Duration = Duration::from_secs(30);
+
+/// An address with a zone is looked up so often: an interface that went and came has another number, and only this
+/// host has to be asked for it.
+pub const ZONE: Duration = Duration::from_secs(1);
+
 /// A name that was found is looked up again so often, or less often when there are many: see [`PACE`].
 pub const REFRESH: Duration = Duration::from_secs(600);
 
@@ -52,7 +60,8 @@ struct State {
     queue: BinaryHeap<Reverse<Job>>,
     /// Grows with each list of names: results of an earlier one are of no use.
     generation: u64,
-    refresh: Duration,
+    /// Nothing is looked up more often.
+    pace: Duration,
     is_over: bool,
 }
 
@@ -116,7 +125,7 @@ impl Resolver {
         let mut state = self.shared.state();
         state.generation = state.generation.wrapping_add(1);
         self.generation = state.generation;
-        state.refresh = REFRESH.max(PACE.saturating_mul(many));
+        state.pace = PACE.saturating_mul(many);
         state.queue = queue;
         drop(state);
         self.shared.changed.notify_all();
@@ -182,11 +191,14 @@ fn again(shared: &Shared, generation: u64, job: Job, failed: bool) {
     if state.generation != generation {
         return;
     }
-    let (pause, failures) = if failed {
-        let doubled = AGAIN.saturating_mul(1 << job.failures.min(16));
-        (doubled.min(state.refresh), job.failures.saturating_add(1))
-    } else {
-        (state.refresh, 0)
+    let (pause, failures) = match failed {
+        // No name has such a character.
+        _ if job.name.contains('%') => (ZONE.max(state.pace), 0),
+        true => {
+            let doubled = AGAIN.saturating_mul(1 << job.failures.min(16));
+            (doubled.min(SELDOM.max(state.pace)), job.failures.saturating_add(1))
+        }
+        false => (REFRESH.max(state.pace), 0),
     };
     let due = Instant::now().checked_add(pause).unwrap_or_else(Instant::now);
     state.queue.push(Reverse(Job { due, failures, ..job }));
@@ -229,6 +241,26 @@ mod tests {
             }
         }
         assert_eq!(registry.at(at), registry.named("localhost"));
+    }
+
+    /// What it is now, and not once it was found or missed for the last time minutes ago.
+    #[tokio::test]
+    async fn an_interface_is_looked_for_all_the_time() {
+        let mut registry = Registry::new();
+        let node = NewNode { name: "n1", key_name: None, policy: Policy::Plain };
+        registry.add(&node, Some(&["fe80::1%lo", "fe80::1%nosuch0"])).unwrap();
+        let mut resolver = Resolver::start(Family::Any).unwrap();
+        resolver.look_up(registry.to_look_up());
+        let many = async {
+            let mut found = 0;
+            for _ in 0..10 {
+                let is_found = matches!(next(&mut resolver).await.1.known, Known::At(_));
+                found += i32::from(is_found);
+            }
+            found
+        };
+        let found = timeout(Duration::from_secs(15), many).await;
+        assert!(found.as_ref().is_ok_and(|found| (3..=7).contains(found)), "{found:?}");
     }
 
     #[tokio::test]

@@ -188,19 +188,33 @@ fn the_store_is_gone() {
     drop(daemon.kill());
 }
 
+/// Each time it has another number, which is part of a link-local address.
 #[test]
 fn an_interface_goes_and_comes() {
     if !requires(&NEEDS) {
         return;
     }
-    let host = Host::new("\n[[node]]\nname = \"n1\"\naddresses = [\"192.0.2.7\"]\n");
+    let host = Host::new(
+        "\n[[node]]\nname = \"n1\"\naddresses = [\"192.0.2.7\"]\n\n[[node]]\nname = \"n2\"\naddresses = [\"fe80::7%veth9\"]\n",
+    );
     let daemon = host.start();
     for messages in 1..=3 {
-        host.net
-            .ip("link add veth8 type veth peer name veth9\naddr add 192.0.2.7/24 dev veth8\nlink set veth8 up\nlink set veth9 up");
-        host.net.send("192.0.2.7", &format!("192.0.2.7:{PORT}"), &LITTLE);
+        host.net.ip("link add veth8 type veth peer name veth9\n\
+             addr add 192.0.2.7/24 dev veth8\n\
+             addr add fe80::7/64 dev veth8 nodad\n\
+             addr add fe80::9/64 dev veth9 nodad\n\
+             link set veth8 up\nlink set veth9 up");
         let state = if messages == 1 { "started" } else { "dumping" };
+        host.net.send("192.0.2.7", &format!("192.0.2.7:{PORT}"), &LITTLE);
         host.wait_state("n1", state, messages);
+        let (out, own) = (host.net.interface("veth8"), host.net.interface("veth9"));
+        let begun = Instant::now();
+        while host.node("n2").expect("it is configured")["messages"] != messages {
+            assert!(begun.elapsed() < LIMIT, "fe80::7%{own}: {}", host.ctl(&["nodes"]));
+            let sent = host.net.udp_from(&format!("fe80::7%{out}"));
+            drop(sent.send_to(&LITTLE, format!("[fe80::9%{out}]:{PORT}")));
+            thread::sleep(Duration::from_millis(300));
+        }
         host.net.ip("link del veth8");
     }
     drop(daemon.kill());
