@@ -13,9 +13,6 @@ use crate::deputy;
 use crate::fleet::event::{Event, phase_name};
 use crate::history::{Page, Reader, Session};
 
-/// So many are read at once.
-const BATCH: u32 = 500;
-
 const SESSIONS: [Column; 8] = [
     Column::of("NODE", 0),
     Column::of("STARTED (UTC)", 0),
@@ -81,37 +78,11 @@ pub fn run(dir: &Path, want: &Want, events: bool) -> Result<String, Failure> {
             false => Ok(shown(&events_table(&events), want)),
         };
     }
-    let sessions = sessions(&mut reader, want, since_ms)?;
+    let sessions = reader.sessions(want.node.as_deref(), since_ms, want.limit)?;
     match want.json {
         true => Ok(serde_json::to_string(&Told::Sessions(&sessions))?),
         false => Ok(shown(&sessions_table(&sessions, unix_ms()), want)),
     }
-}
-
-fn sessions(
-    reader: &mut Reader,
-    want: &Want,
-    since_ms: Option<u64>,
-) -> Result<Vec<Session>, Failure> {
-    let limit = usize::try_from(want.limit).unwrap_or(usize::MAX);
-    let mut all: Vec<Session> = Vec::new();
-    let mut before: Option<String> = None;
-    while all.len() < limit {
-        let page = reader.sessions(want.node.as_deref(), before.as_deref(), BATCH)?;
-        let Some(last) = page.last() else { break };
-        before = Some(last.id.to_string());
-        let found = all.len();
-        let is_wanted = |session: &Session| {
-            since_ms.is_none_or(|since| session.end.is_none() || session.changed_ms >= since)
-        };
-        all.extend(page.into_iter().filter(is_wanted));
-        if all.len() == found {
-            // They come by their beginning: those that are older are not wanted either.
-            break;
-        }
-    }
-    all.truncate(limit);
-    Ok(all)
 }
 
 fn shown(table: &Table, want: &Want) -> String {

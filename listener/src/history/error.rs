@@ -12,7 +12,7 @@ use thiserror::Error;
 pub enum HistoryError {
     /// The directory is not there and cannot be made, or is no directory.
     #[error(
-        "state directory {path}: {source}; there has to be a directory that this user can write"
+        "state directory {path}: {source}; fence_kdumpd keeps it there, as a user that can write to it"
     )]
     Directory {
         /// Which.
@@ -49,7 +49,9 @@ pub enum HistoryError {
         path: PathBuf,
     },
     /// What is in it makes no sense.
-    #[error("history {path}: damaged: {trouble}; it is set aside as {aside}, and a new one begun")]
+    #[error(
+        "history {path}: damaged: {trouble}; the daemon sets it aside as {aside}, and begins a new one"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -170,15 +170,15 @@ impl Reader {
         Ok(number.map(i64::cast_unsigned))
     }
 
-    /// Sessions, the newest first: those of `node`, or of all. `before` is [`Session::id`] of the last one of the
-    /// page before.
+    /// Sessions, the newest first: those of `node`, or of all; with `since_ms`, those that changed at that time or
+    /// later, or go on. At most `most`.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn sessions(
         &mut self,
         node: Option<&str>,
-        before: Option<&str>,
+        since_ms: Option<u64>,
         most: u32,
     ) -> Result<Vec<Session>, HistoryError> {
         self.refresh()?;
@@ -188,14 +188,14 @@ impl Reader {
         };
         let query = format!(
             "SELECT {SESSION} FROM session JOIN node ON node.number = session.node
-             WHERE {of_node} AND session.number <
-                 CASE WHEN ?2 IS NULL THEN 9223372036854775807
-                 ELSE coalesce((SELECT number FROM session WHERE id = ?2), 0) END
+             WHERE {of_node} AND (?2 IS NULL OR session.changed_ms >= ?2 OR session.end IS NULL)
              ORDER BY session.number DESC LIMIT ?3"
         );
         let told = |error| HistoryError::of(&self.path, error);
         let mut query = self.connection.prepare_cached(&query).map_err(told)?;
-        let rows = query.query_map(params![node, before, most], rows::session).map_err(told)?;
+        let rows = query
+            .query_map(params![node, since_ms.map(u64::cast_signed), most], rows::session)
+            .map_err(told)?;
         rows.collect::<rusqlite::Result<_>>().map_err(told)
     }
 

@@ -113,7 +113,9 @@ async fn what_is_told_is_there_after_the_next_start() {
     };
     assert_eq!(names(&sessions), ["s5", "s2"]);
     assert_eq!(sessions[1].end, Some(Kind::Finished));
-    assert_eq!(names(&reader.sessions(None, Some("s2"), 9).unwrap()), ["s1"]);
+    let lately = reader.sessions(None, Some(at + 5), 9).unwrap();
+    assert_eq!(names(&lately), ["s5", "s1"], "one began before another that is over, and goes on");
+    assert_eq!(names(&reader.sessions(None, Some(at + 4), 9).unwrap()), ["s5", "s2", "s1"]);
     assert_eq!(names(&reader.sessions(Some("N2"), None, 9).unwrap()), ["s2"]);
 
     assert!(history.finish(PATIENCE).await);
