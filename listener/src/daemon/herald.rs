@@ -122,13 +122,17 @@ impl Herald {
             reread.and_then(Result::err).map(HeraldError::from)
         } else {
             // The old one first: both may want the same port.
-            self.web = None;
+            let before = self.web.take().map(|web| web.config);
             match config.web.clone().map(|web| self.serve(web)).transpose() {
                 Ok(web) => {
                     self.web = web;
                     None
                 }
-                Err(error) => Some(error),
+                Err(error) => {
+                    // Where it was is better than nowhere.
+                    self.web = before.and_then(|web| self.serve(web).ok());
+                    Some(error)
+                }
             }
         };
         if let Some(error) = trouble {

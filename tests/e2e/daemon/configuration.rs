@@ -1,5 +1,6 @@
 //! The file, and a new one while the daemon runs.
 
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::process::Signal;
@@ -32,7 +33,12 @@ fn a_file_is_checked_without_starting_anything() {
         ("\n[[node]]\nname = \"n1\"\naddresses = [\"127.0.0.300\"]\n", ":6:14:", "127.0.0.300"),
         ("\n[[node]]\nname = \"n1\"\n\n[[node]]\nname = \"N1\"\n", ":8:8:", "another node"),
         ("nodes_file = \"/nowhere/nodes\"\n", ":2:14:", "No such file"),
-        ("key_file = \"/nowhere/key\"\n", "key_file", "/nowhere/key"),
+        ("key_file = \"/nowhere/key\"\n", ":2:12:", "/nowhere/key"),
+        (
+            "\n[sink.nats]\nservers = [\"nats://127.0.0.1\"]\nuser = \"x\"\n",
+            ":4:2:",
+            "password_file",
+        ),
     ] {
         let wrong = check(&host, config);
         assert_eq!(wrong.code, Some(1), "{config}: {wrong}");
@@ -87,6 +93,28 @@ fn a_new_file_loses_no_session_and_a_bad_one_changes_nothing() {
         kinds.iter().map(|(kind, node)| (kind.as_str(), node.as_str())).eq(expected),
         "{kinds:?}"
     );
+}
+
+/// A page that cannot be where the new file wants it stays where it was.
+#[test]
+fn the_page_stays_where_it_was_when_it_cannot_move() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let host = Host::new("\n[web]\nlisten = \"127.0.0.1:7412\"\n");
+    let daemon = host.start();
+    let taken = host.net.enter(|| TcpListener::bind("127.0.0.1:7413").expect("a free port"));
+    host.configure("\n[web]\nlisten = \"127.0.0.1:7413\"\n");
+    daemon.signal(Signal::HUP);
+    daemon.wait_stderr_line("127.0.0.1:7413: Address already in use", LIMIT);
+    daemon.wait_stderr_line("reloaded", LIMIT);
+    let reach = |port: u16| host.net.enter(|| TcpStream::connect(("127.0.0.1", port)));
+    drop(reach(7412).expect("the page is there"));
+    drop(taken);
+    daemon.signal(Signal::HUP);
+    daemon.wait_stderr_line("web: listening on 127.0.0.1:7413", LIMIT);
+    drop(reach(7413).expect("the page is there"));
+    let _ = reach(7412).expect_err("and nowhere else");
 }
 
 #[test]
