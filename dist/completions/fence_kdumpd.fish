@@ -24,12 +24,12 @@ function __fish_fence_kdumpd_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -s c -l config -d 'The configuration (TOML); without --config and --node, /etc/fence_kdump/fence_kdumpd.toml if it is there' -r -F
+complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -s c -l config -d 'The configuration (TOML); without it and the options that stand in its place, /etc/fence_kdump/fence_kdumpd.toml if it is there' -r -F
 complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -l node -d 'A node to follow and its addresses; may be given again and again' -r
-complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -s p -l ipport -d 'The UDP port' -r
+complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -s p -l ipport -d 'The UDP port [default: 7410]' -r
 complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -l key-file -d 'The file with the cluster keys: with it, only messages that are signed with a node\'s key count, unless --policy says otherwise' -r -F
 complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -l policy -d 'What a message has to prove: "plain", "signed" or "live"' -r
-complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -l state-dir -d 'Where it is remembered what was heard, so that no signed message counts twice, and what happened' -r -F
+complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -l state-dir -d 'Where it is remembered what was heard, so that no signed message counts twice, and what happened [default: /var/lib/fence_kdump]' -r -F
 complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -l discover -d 'Show so many sources that are no node\'s as candidates; they are never believed' -r
 complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -s v -l verbose -d 'Say more: one line for each datagram'
 complete -c fence_kdumpd -n "__fish_fence_kdumpd_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -42,7 +42,8 @@ fn main() -> ExitCode {
 fn check_config(file: &Path) -> ExitCode {
     match Source::File(file.to_owned()).read() {
         Ok(setup) => {
-            println!("{}: right, {} nodes", file.display(), setup.config.nodes.len());
+            let count = u64::try_from(setup.config.nodes.len()).unwrap_or(u64::MAX);
+            println!("{}: right, {}", file.display(), ctl::words::nodes(count));
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -33,6 +33,21 @@ impl ConfigError {
     }
 }
 
+/// What the parser says, with what would be right where it only says what is wrong.
+pub(super) fn helpful(said: &str) -> String {
+    let more = match said {
+        "invalid type: map, expected a sequence" => {
+            ": there may be several, so each has double brackets, such as [[node]]"
+        }
+        _ if said.ends_with("expected a sequence") => {
+            ": a list has brackets, such as [\"a\", \"b\"]"
+        }
+        _ if said.ends_with("expected i64") => ": a number stands without quotes, such as 7410",
+        _ => "",
+    };
+    format!("{said}{more}")
+}
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.path.display())?;

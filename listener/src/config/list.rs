@@ -18,6 +18,9 @@ const LONGEST: usize = 4096;
 /// How much is read at once, in bytes.
 const CHUNK: usize = 256 * 1024;
 
+/// U+FEFF.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Instead of addresses: there are none.
 const NONE: &str = "-";
 
@@ -56,7 +59,9 @@ pub(super) fn read(path: &Path, standard: Standard, nodes: &mut Registry) -> Res
         if line.len() == LONGEST {
             return Err(wrong((0, format!("a line has at most {LONGEST} bytes"))));
         }
-        add(nodes, &line, standard).map_err(wrong)?;
+        // What editors elsewhere begin a file with, to say that it is UTF-8. TOML passes over it as well.
+        let begin = if number == 1 && line.starts_with(MARK) { MARK.len() } else { 0 };
+        add(nodes, line.get(begin..).unwrap_or_default(), standard).map_err(wrong)?;
     }
 }
 

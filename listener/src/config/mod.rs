@@ -67,7 +67,12 @@ pub struct Config {
     pub web: Option<WebConfig>,
     /// Where events go.
     pub sink: SinkConfig,
+    /// Where in the file it says so: `key_file`, and the first of the sinks.
+    pub(crate) places: [Option<Place>; 2],
 }
+
+/// Line and column, from 1.
+pub(crate) type Place = (usize, usize);
 
 impl Default for Config {
     /// What an empty file says.
@@ -83,8 +88,25 @@ impl Default for Config {
             discovery: discovery.most(),
             history: history.limits(),
             web: None,
-            sink,
+            sink: sink.into_inner(),
+            places: [None; 2],
         }
+    }
+}
+
+impl Config {
+    /// What is wrong with the key file that the file `path` names.
+    #[must_use]
+    pub fn wrong_key_file(&self, path: &Path, what: String) -> ConfigError {
+        let [place, _] = self.places;
+        ConfigError { path: path.to_owned(), place, what }
+    }
+
+    /// What is wrong with a sink in the file `path`.
+    #[must_use]
+    pub fn wrong_sink(&self, path: &Path, what: String) -> ConfigError {
+        let [_, place] = self.places;
+        ConfigError { path: path.to_owned(), place, what }
     }
 }
 
@@ -105,7 +127,7 @@ pub fn check(path: &Path) -> Result<Config, ConfigError> {
 pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
     let at = |span: Option<Range<usize>>, what: String| ConfigError::at(path, text, span, what);
     let file: File =
-        toml::from_str(text).map_err(|error| at(error.span(), error.message().to_owned()))?;
+        toml::from_str(text).map_err(|error| at(error.span(), error::helpful(error.message())))?;
     let File { port, family, state_dir, key_file, policy, nodes_file, node, .. } = file;
     let File { discovery, history, web, sink, .. } = file;
     let has_keys = key_file.is_some();
@@ -152,6 +174,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
             Some(web)
         }
     };
+    let spans = [key_file.as_ref().map(toml::Spanned::span), Some(sink.span())];
+    let places = spans.map(|span| at(span, String::new()).place);
     Ok(Config {
         port: port.0,
         family: family.into(),
@@ -162,7 +186,8 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         discovery: discovery.most(),
         history: history.limits(),
         web,
-        sink: secrets::of_sink(sink),
+        sink: secrets::of_sink(sink.into_inner()),
+        places,
     })
 }
 

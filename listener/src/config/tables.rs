@@ -27,7 +27,7 @@ pub(super) struct File {
     pub(super) discovery: Discovery,
     pub(super) history: History,
     pub(super) web: Option<Spanned<WebConfig>>,
-    pub(super) sink: SinkConfig,
+    pub(super) sink: Spanned<SinkConfig>,
 }
 
 impl Default for File {
@@ -43,7 +43,7 @@ impl Default for File {
             discovery: Discovery::default(),
             history: History::default(),
             web: None,
-            sink: SinkConfig::default(),
+            sink: Spanned::new(0..0, SinkConfig::default()),
         }
     }
 }

@@ -265,11 +265,12 @@ impl Run {
 
     /// For people, in a line.
     fn status_line(&self) -> String {
-        let nodes = self.fleet.registry().len();
+        let nodes = u64::try_from(self.fleet.registry().len()).unwrap_or(u64::MAX);
+        let nodes = crate::ctl::words::nodes(nodes);
         let dumps = self.fleet.active();
         let port = self.config.port;
         let reads = if self.line.is_listening() { "listening" } else { "NOT listening" };
-        format!("{reads} on UDP port {port} for {nodes} nodes, {dumps} in their crash kernels")
+        format!("{reads} on UDP port {port} for {nodes}, {dumps} in their crash kernels")
     }
 
     /// Shows the next part of the fleet to who looks at the web page.

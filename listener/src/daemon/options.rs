@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use fence_kdump_core::{PORT, Policy};
+use fence_kdump_core::Policy;
 
 use super::follow::Follow;
 use crate::config::{MOST_CANDIDATES, PATH};
-use crate::store::STATE_DIR;
 
 /// Hears crashed nodes all the time, tells what happens to them, and serves the agents of this host.
 ///
@@ -20,7 +19,8 @@ pub struct Options {
     /// What else to do.
     #[command(subcommand)]
     pub task: Option<Task>,
-    /// The configuration (TOML); without --config and --node, /etc/fence_kdump/fence_kdumpd.toml if it is there.
+    /// The configuration (TOML); without it and the options that stand in its place,
+    /// /etc/fence_kdump/fence_kdumpd.toml if it is there.
     #[arg(short = 'c', long, value_name = "FILE", conflicts_with_all = INSTEAD)]
     pub config: Option<PathBuf>,
     /// What to do, in place of a file.
@@ -47,15 +47,15 @@ pub enum Task {
     },
 }
 
-/// In place of a file.
-#[derive(Debug, Clone, Args)]
+/// What to do, in place of a file: any of these, and no file is read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Instead {
     /// A node to follow and its addresses; may be given again and again.
     #[arg(long = "node", value_name = "NAME=ADDRESS[,ADDRESS...]")]
     pub nodes: Vec<Follow>,
-    /// The UDP port.
-    #[arg(short = 'p', long = "ipport", value_name = "PORT", default_value_t = PORT, value_parser = clap::value_parser!(u16).range(1..))]
-    pub port: u16,
+    /// The UDP port [default: 7410].
+    #[arg(short = 'p', long = "ipport", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub port: Option<u16>,
     /// The file with the cluster keys: with it, only messages that are signed with a node's key count,
     /// unless --policy says otherwise.
     #[arg(long = "key-file", value_name = "FILE")]
@@ -67,9 +67,10 @@ pub struct Instead {
     /// challenge now.
     #[arg(long, value_name = "POLICY")]
     pub policy: Option<Policy>,
-    /// Where it is remembered what was heard, so that no signed message counts twice, and what happened.
-    #[arg(long = "state-dir", value_name = "DIR", default_value = STATE_DIR)]
-    pub state_dir: PathBuf,
+    /// Where it is remembered what was heard, so that no signed message counts twice, and what happened
+    /// [default: /var/lib/fence_kdump].
+    #[arg(long = "state-dir", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
     /// Show so many sources that are no node's as candidates; they are never believed.
     #[arg(long, value_name = "MOST", num_args = 0..=1, default_missing_value = "1000", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CANDIDATES)))]
     pub discover: Option<u32>,
@@ -89,11 +90,18 @@ mod tests {
     fn a_file_or_the_command_line() {
         let parse = |words: &[&str]| Options::try_parse_from([&["fence_kdumpd"], words].concat());
         assert!(parse(&["--config", "/x"]).is_ok());
-        for word in ["--node=a=192.0.2.1", "--policy=live", "--ipport=7411", "--discover"] {
-            assert!(parse(&[word]).is_ok(), "{word}");
+        for word in
+            ["--node=a=192.0.2.1", "--policy=live", "--ipport=7410", "--discover", "--state-dir=/x"]
+        {
+            assert_ne!(
+                parse(&[word]).unwrap().instead,
+                Instead::default(),
+                "{word}: nothing is said"
+            );
             assert!(parse(&[word, "--config", "/x"]).is_err(), "{word}");
             assert!(parse(&[word, "check-config"]).is_err(), "{word}");
         }
+        assert_eq!(parse(&["-v"]).unwrap().instead, Instead::default());
         assert_eq!(parse(&["--discover"]).unwrap().instead.discover, Some(1000));
         assert!(parse(&["--discover", "0"]).is_err());
         assert!(matches!(

@@ -7,7 +7,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use fence_kdump_core::Policy;
+use fence_kdump_core::{PORT, Policy};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -20,6 +20,7 @@ use crate::keys::{KeyFileError, Ring};
 use crate::options::{OptionError, Settings};
 use crate::proof::Examiner;
 use crate::sink::{SinkConfig, SinkError, Sinks};
+use crate::store::STATE_DIR;
 
 /// How long the files may take to read when the daemon starts.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,8 +76,8 @@ impl Source {
     /// Where `options` want it to be read.
     #[must_use]
     pub fn of(options: &Options) -> Self {
-        let Instead { nodes, key_file, discover, .. } = &options.instead;
-        let is_said = !nodes.is_empty() || key_file.is_some() || discover.is_some();
+        // Whoever says anything here must not find it ignored in favour of what the file says.
+        let is_said = options.instead != Instead::default();
         match &options.config {
             Some(path) => Self::File(path.clone()),
             None if !is_said && PathBuf::from(PATH).exists() => Self::File(PATH.into()),
@@ -93,8 +94,18 @@ impl Source {
             Self::File(path) => config::check(path)?,
             Self::Words(words) => said(words)?,
         };
-        let ring = config.key_file.as_deref().map(Ring::load).transpose()?;
-        Sinks::check(&config.sink)?;
+        let ring = match (config.key_file.as_deref().map(Ring::load).transpose(), self) {
+            (Err(error), Self::File(path)) => {
+                return Err(config.wrong_key_file(path, format!("key_file: {error}")).into());
+            }
+            (ring, _) => ring?,
+        };
+        match (Sinks::check(&config.sink), self) {
+            (Err(error), Self::File(path)) => {
+                return Err(config.wrong_sink(path, format!("sink: {error}")).into());
+            }
+            (sinks, _) => sinks?,
+        }
         Ok(Setup { config, examiner: ring.map(Examiner::new) })
     }
 
@@ -132,8 +143,8 @@ fn said(words: &Instead) -> Result<Config, SetupError> {
     let policy: Policy = settings.policy()?;
     let nodes: &[Follow] = nodes;
     Ok(Config {
-        port: *port,
-        state_dir: state_dir.clone(),
+        port: port.unwrap_or(PORT),
+        state_dir: state_dir.clone().unwrap_or_else(|| STATE_DIR.into()),
         key_file: key_file.clone(),
         policy,
         nodes: registry(nodes, policy)?,

@@ -32,7 +32,7 @@ fn the_service_manager_is_told_how_it_goes() {
         .env("WATCHDOG_USEC", "400000")
         .spawn();
     let ready = told(&manager, "READY=1");
-    assert!(ready.contains("STATUS=listening on UDP port 7410 for 1 nodes"), "{ready}");
+    assert!(ready.contains("STATUS=listening on UDP port 7410 for 1 node, 0 in"), "{ready}");
     let _ = told(&manager, "WATCHDOG=1");
     assert!(host.net.is_bound(PORT), "ready is when it hears");
     let _ = told(&manager, "WATCHDOG=1");

@@ -8,7 +8,7 @@ fn with_list(list: impl AsRef<[u8]>, more: &str) -> Result<Config, ConfigError> 
 
 #[test]
 fn one_node_a_line() {
-    let list = "# comment\n\nn1\nn2 10.0.0.2,fd00::2,n2.example.com\n  n3\t10.0.0.3  LIVE # more\r\n\
+    let list = "\u{feff}# comment\n\nn1\nn2 10.0.0.2,fd00::2,n2.example.com\n  n3\t10.0.0.3  LIVE # more\r\n\
         n4 - signed\n#\nn#5 10.0.0.5\nn6 10.1.0.0,10.1.0.1,10.1.0.2,10.1.0.3,10.1.0.4,10.1.0.5,10.1.0.6,\
         10.1.0.7,10.1.0.8,10.1.0.9";
     let config = with_list(list, "key_file='/k'\npolicy='plain'\n[[node]]\nname='n7'").unwrap();
