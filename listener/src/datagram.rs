@@ -3,21 +3,21 @@
 use std::fmt;
 use std::sync::Arc;
 
-use fence_kdump_core::wire::MESSAGE_LEN;
-use fence_kdump_core::{DecodeError, Instant, Message, decode};
+use fence_kdump_core::{ByteOrder, DecodeError, Instant, Message, decode, encode};
 
 use crate::address::Address;
 
 /// The bytes of a message, all of them: only what the protocol lets be one can be made into this.
 ///
-/// A message of eight bytes is kept in place: it costs no allocation, and moving it about costs little.
+/// Of a message of eight bytes it is only known in which of two ways it was written: it costs no allocation, and
+/// moving it about costs little.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Words(Kept);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Kept {
-    Short([u8; MESSAGE_LEN]),
-    Long { bytes: Arc<[u8]>, is_signed: bool },
+    Short(ByteOrder),
+    Long { bytes: Arc<[u8]>, is_signed: bool, is_answer: bool },
 }
 
 impl Words {
@@ -26,11 +26,13 @@ impl Words {
     /// # Errors
     /// When it is none.
     pub fn read(datagram: &[u8]) -> Result<Self, DecodeError> {
-        let is_signed = decode(datagram)?.signed().is_some();
-        Ok(Self(match datagram.try_into() {
-            Ok(bytes) => Kept::Short(bytes),
-            Err(_) => Kept::Long { bytes: datagram.into(), is_signed },
-        }))
+        let message = decode(datagram)?;
+        if message.extension.is_none() {
+            return Ok(Self(Kept::Short(message.byte_order)));
+        }
+        let signed = message.signed();
+        let is_answer = signed.is_some_and(|signed| signed.answer.is_some());
+        Ok(Self(Kept::Long { bytes: datagram.into(), is_signed: signed.is_some(), is_answer }))
     }
 
     /// What they say.
@@ -38,7 +40,19 @@ impl Words {
     /// # Errors
     /// None that [`Words::read`] did not tell already.
     pub fn message(&self) -> Result<Message<'_>, DecodeError> {
-        decode(self.as_bytes())
+        match &self.0 {
+            Kept::Short(byte_order) => Ok(Message::v1(*byte_order)),
+            Kept::Long { bytes, .. } => decode(bytes),
+        }
+    }
+
+    /// In which byte order they were written, when there are no more than the eight that each message begins with.
+    #[must_use]
+    pub fn short(&self) -> Option<ByteOrder> {
+        match self.0 {
+            Kept::Short(byte_order) => Some(byte_order),
+            Kept::Long { .. } => None,
+        }
     }
 
     /// Whether the message has a MAC, right or wrong.
@@ -47,11 +61,20 @@ impl Words {
         matches!(self.0, Kept::Long { is_signed: true, .. })
     }
 
+    /// Whether that message also says that it answers a challenge.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        matches!(self.0, Kept::Long { is_answer: true, .. })
+    }
+
     /// As they were on the wire.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
+        const LITTLE: &[u8] = &encode(ByteOrder::Little);
+        const BIG: &[u8] = &encode(ByteOrder::Big);
         match &self.0 {
-            Kept::Short(bytes) => bytes,
+            Kept::Short(ByteOrder::Little) => LITTLE,
+            Kept::Short(ByteOrder::Big) => BIG,
             Kept::Long { bytes, .. } => bytes,
         }
     }

@@ -10,6 +10,7 @@ mod view;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aligned_vec::{AVec, ConstAlign, avec};
 use fence_kdump_core::{Counters, Instant, NodeId, Policy, Session, Slot, Tracker, session};
 
 use super::by_node::ByNode;
@@ -34,7 +35,8 @@ pub(super) use seen::Course;
 pub struct Fleet {
     registry: Registry,
     examiner: Option<Examiner>,
-    pub(super) tracker: Tracker<Vec<Slot>>,
+    /// Each slot in one line of the processor's cache.
+    pub(super) tracker: Tracker<AVec<Slot, ConstAlign<64>>>,
     /// Only of nodes that were heard.
     pub(super) seen: ByNode<Seen>,
     pub(super) chronicle: Chronicle,
@@ -74,10 +76,10 @@ pub enum Told {
 #[must_use]
 pub struct Heard {
     /// What it changed; `None` when nothing that is worth a line.
-    pub told: Option<Told>,
-    /// What is to be sent back to where it came from.
     ///
-    /// In a box, like the next one: most datagrams need neither, and each is handed on through here.
+    /// In a box, like the others: most datagrams have none of them, and each is handed on through here.
+    pub told: Option<Box<Told>>,
+    /// What is to be sent back to where it came from.
     pub challenge: Option<Box<Packet>>,
     /// What has to be remembered; [`Fleet::judged`] wants to know what became of it.
     pub hearing: Option<Box<(Hearing, Ticket)>>,
@@ -87,7 +89,7 @@ impl Fleet {
     /// The nodes of `registry`; `examiner` verifies what they sign.
     #[must_use]
     pub fn new(registry: Registry, examiner: Option<Examiner>) -> Self {
-        let slots = vec![Slot::EMPTY; slots(&registry)];
+        let slots = avec![[64]| Slot::EMPTY; slots(&registry)];
         Self {
             registry,
             examiner,
@@ -275,8 +277,8 @@ fn slots(registry: &Registry) -> usize {
     usize::try_from(registry.slots()).unwrap_or(usize::MAX)
 }
 
-impl From<Option<Told>> for Heard {
-    fn from(told: Option<Told>) -> Self {
+impl From<Option<Box<Told>>> for Heard {
+    fn from(told: Option<Box<Told>>) -> Self {
         Self { told, ..Self::default() }
     }
 }

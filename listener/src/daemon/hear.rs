@@ -18,7 +18,7 @@ impl Run {
             self.line.remember(datagram);
         }
         match told {
-            Some(told) => self.tell_of_datagram(told),
+            Some(told) => self.tell_of_datagram(*told),
             None => tell_details(datagram, &self.voice),
         }
         if let Some(challenge) = challenge
@@ -67,7 +67,7 @@ impl Run {
             self.fleet.on_disk(&ticket, crash);
         }
         if let Some(told) = self.fleet.judged(&ticket, result) {
-            self.tell_of_datagram(told);
+            self.tell_of_datagram(*told);
         }
     }
 

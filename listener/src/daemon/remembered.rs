@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ahash::RandomState;
-use fence_kdump_core::{ByteOrder, Instant, MAX_AGE, Message, NodeId, Proof, encode};
+use fence_kdump_core::{ByteOrder, Instant, MAX_AGE, NodeId, Proof, encode};
 
 use crate::address::Address;
 use crate::datagram::{Datagram, Words};
@@ -69,20 +69,20 @@ impl Remembered {
         std::hint::black_box(self.kept.get(&(node, Kind::Signed)).map(|kept| kept.at));
     }
 
-    /// `message`, which came as `datagram`, is the latest of `node`, and this much of it is proven: that it is
+    /// `datagram`, a message, is the latest of `node`, and this much of it is proven: that it is
     /// signed right is enough for [`Proof::Signed`]. `short` is the latest one of eight bytes so far, if it came from
     /// the same address, and becomes this one if this is such a one.
     pub(super) fn remember(
         &mut self,
         node: NodeId,
         proof: Proof,
-        (datagram, message): (&Datagram, &Message<'_>),
+        datagram: &Datagram,
         short: &mut Option<Short>,
     ) {
-        let answers = message.signed().is_some_and(|signed| signed.answer.is_some());
+        let Ok(said) = &datagram.said else { return };
         let kind = match proof {
             Proof::Plain => Kind::Plain,
-            Proof::Signed | Proof::Live if answers => Kind::Answer,
+            Proof::Signed | Proof::Live if said.is_answer() => Kind::Answer,
             Proof::Signed | Proof::Live => Kind::Signed,
         };
         let is_later = |known: Instant| known > datagram.received_at;
@@ -96,15 +96,12 @@ impl Remembered {
             if short.is_some_and(|known| is_later(known.received_at())) {
                 return;
             }
-            let is_short = message.extension.is_none();
-            *short = is_short.then(|| Short::of(datagram, message.byte_order));
-            if is_short {
+            *short = said.short().map(|byte_order| Short::of(datagram, byte_order));
+            if short.is_some() {
                 return self.drop_kept(key);
             }
         }
-        let Some(bytes) = datagram.said.as_ref().ok().map(Words::as_bytes) else {
-            return;
-        };
+        let bytes = said.as_bytes();
         let Datagram { received_at: at, from, port, .. } = *datagram;
         match known {
             // As it nearly always is: its room is as large as it was.
@@ -241,9 +238,8 @@ mod tests {
 
     impl Scene {
         fn hear(&mut self, node: NodeId, proof: Proof, datagram: &Datagram) {
-            let message = datagram.message().unwrap();
             let short = self.short.entry(node.0).or_default();
-            self.remembered.remember(node, proof, (datagram, &message), short);
+            self.remembered.remember(node, proof, datagram, short);
         }
 
         fn of<const N: usize>(&self, nodes: [NodeId; N], now: Instant) -> Vec<Datagram> {

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use fence_kdump_core::{
-    Crash, Disbelief, Event, Instant, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
-    Session,
+    Crash, Disbelief, Event, Instant, KeyId, Message, NodeId, Nonce, Outcome, Phase, Policy, Proof,
+    Report, Session,
 };
 
 use super::{Fleet, Heard, Signer, Ticket, Told};
@@ -22,7 +22,7 @@ impl Fleet {
         let whose: Vec<_> = batch.iter().map(|datagram| self.registry.at(datagram.from)).collect();
         for (node, datagram) in whose.iter().zip(batch) {
             let Some(node) = *node else { continue };
-            std::hint::black_box(self.tracker.session(node).copied());
+            std::hint::black_box(self.tracker.session(node).and_then(Session::phase));
             std::hint::black_box(self.seen.get(node).map(|seen| seen.course));
             if datagram.said.as_ref().is_ok_and(Words::is_signed) {
                 let name = self.registry.key_name(node).unwrap_or_default();
@@ -53,6 +53,11 @@ impl Fleet {
         random: impl FnOnce() -> Option<Nonce>,
     ) -> Heard {
         self.is_kept = false;
+        let is_short = datagram.said.as_ref().is_ok_and(|said| said.short().is_some());
+        if is_short {
+            // As most are: nothing in it is to be looked at.
+            return self.plain((whose, datagram), None, Disbelief::Unsigned).into();
+        }
         let message = match datagram.message() {
             Ok(message) => message,
             Err(error) => {
@@ -117,17 +122,17 @@ impl Fleet {
 
     /// What the memory says of a message that [`Fleet::hear`] wanted to have remembered: what that
     /// changed.
-    pub fn judged(&mut self, ticket: &Ticket, result: Result<(), Disbelief>) -> Option<Told> {
+    pub fn judged(&mut self, ticket: &Ticket, result: Result<(), Disbelief>) -> Option<Box<Told>> {
         let Ticket { node, name, datagram, is_live } = ticket;
         if *is_live || self.registry.name(*node) != Some(name) {
             return None;
         }
         match (datagram.message(), result) {
             (Ok(message), Ok(())) => self.proven(*node, datagram, &message, Proof::Signed),
-            (said, Err(disbelief)) => {
-                if let (Ok(message), Disbelief::Unremembered) = (said, disbelief) {
+            (_, Err(disbelief)) => {
+                if disbelief == Disbelief::Unremembered {
                     // An agent may challenge it.
-                    self.remember(*node, Proof::Signed, (datagram, &message));
+                    self.remember(*node, Proof::Signed, datagram);
                 }
                 let whose = self.registry.at(datagram.from);
                 self.plain((whose, datagram), Some(*node), disbelief)
@@ -143,12 +148,15 @@ impl Fleet {
         datagram: &Datagram,
         message: &Message<'_>,
         proof: Proof,
-    ) -> Option<Told> {
+    ) -> Option<Box<Told>> {
         match self.policy(node).admit(proof) {
-            Ok(proof) => self.believe(node, datagram, message, proof),
+            Ok(proof) => {
+                let key_id = message.signed().map(|signed| signed.key_id);
+                self.believe(node, datagram, &message.report(proof), key_id)
+            }
             Err(disbelief) => {
                 // An agent may challenge it, or ask for less.
-                self.remember(node, proof, (datagram, message));
+                self.remember(node, proof, datagram);
                 self.disbelieve(Some(node), datagram, disbelief)
             }
         }
@@ -160,11 +168,11 @@ impl Fleet {
         (by_address, datagram): (Option<NodeId>, &Datagram),
         by_name: Option<NodeId>,
         disbelief: Disbelief,
-    ) -> Option<Told> {
+    ) -> Option<Box<Told>> {
         let believed = by_address.filter(|id| self.policy(*id).admit(Proof::Plain).is_ok());
-        match (believed, datagram.message()) {
-            (Some(node), Ok(message)) => self.believe(node, datagram, &message, Proof::Plain),
-            _ => {
+        match believed {
+            Some(node) => self.believe(node, datagram, &Report::PLAIN, None),
+            None => {
                 let signing = |id: &NodeId| self.policy(*id) != Policy::Plain;
                 let whose = by_name.filter(signing).or(by_address);
                 let cause = if whose.is_some() { disbelief } else { Disbelief::Stranger };
@@ -173,19 +181,18 @@ impl Fleet {
         }
     }
 
+    /// A message of `node` counts: `report`, and the key that it was signed with.
     fn believe(
         &mut self,
         node: NodeId,
         datagram: &Datagram,
-        message: &Message<'_>,
-        proof: Proof,
-    ) -> Option<Told> {
+        report: &Report,
+        key_id: Option<KeyId>,
+    ) -> Option<Box<Told>> {
         let Datagram { received_at, from, .. } = datagram;
-        let report = message.report(proof);
-        let Outcome::Heard { event, .. } = self.tracker.hear(*received_at, node, &report) else {
+        let Outcome::Heard { event, .. } = self.tracker.hear(*received_at, node, report) else {
             return None;
         };
-        let key_id = message.signed().filter(|_| proof > Proof::Plain).map(|signed| signed.key_id);
         let latest = self.tracker.session(node).and_then(Session::last_heard);
         let seen = self.seen.of(node)?;
         if latest == Some(*received_at) {
@@ -202,7 +209,7 @@ impl Fleet {
         let mut overtaken = None;
         let is_from_there = seen.from == Some(*from);
         let short = if is_from_there { &mut seen.short } else { &mut overtaken };
-        self.remembered.remember(node, proof, (datagram, message), short);
+        self.remembered.remember(node, report.proof, datagram, short);
         let kind = match event {
             Event::Started => Kind::Started,
             Event::Dumping | Event::Phase(Phase::Dumping) => Kind::Dumping,
@@ -212,14 +219,14 @@ impl Fleet {
             _ => return None,
         };
         let happening = Happening { node: self.name(node), kind, from: Some(*from) };
-        self.happened(happening, node).map(Told::Event)
+        Some(Box::new(Told::Event(self.happened(happening, node)?)))
     }
 
     /// One that is not believed as it is; what an address alone vouches for is never among them.
-    fn remember(&mut self, node: NodeId, proof: Proof, said: (&Datagram, &Message<'_>)) {
+    fn remember(&mut self, node: NodeId, proof: Proof, datagram: &Datagram) {
         self.is_kept = true;
         if let Some(seen) = self.seen.of(node) {
-            self.remembered.remember(node, proof, said, &mut seen.short);
+            self.remembered.remember(node, proof, datagram, &mut seen.short);
         }
     }
 
@@ -229,7 +236,7 @@ impl Fleet {
         node: Option<NodeId>,
         datagram: &Datagram,
         cause: Disbelief,
-    ) -> Option<Told> {
+    ) -> Option<Box<Told>> {
         let _ = self.tracker.disbelieve(cause);
         let Some(node) = node else {
             self.candidates.hear(datagram);
@@ -241,6 +248,7 @@ impl Fleet {
             return None;
         }
         let (name, from) = (self.name(node), datagram.from);
-        Some(Told::Disbelief(format!("{name}: a message from {from} does not count: {cause}")))
+        let line = format!("{name}: a message from {from} does not count: {cause}");
+        Some(Box::new(Told::Disbelief(line)))
     }
 }
