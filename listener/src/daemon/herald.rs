@@ -4,18 +4,19 @@
 //! this process was killed; but a disk that hangs or is full holds nothing up for longer than a second.
 
 use std::collections::VecDeque;
-use std::future::pending;
+use std::future::{pending, ready};
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant as Timer, sleep_until};
+use tokio::time::{Instant as Timer, sleep_until, timeout_at};
 
 use super::chronicle::{Happened, told};
 use crate::config::Config;
 use crate::fleet::event::{Event, Kind};
-use crate::history::{self, Archive, Heard, History};
+use crate::history::{self, Archive, Heard, History, Opening, Session};
 use crate::sink::{Reader, SinkConfig, SinkError, Sinks};
 use crate::voice::{Voice, Weight};
 use crate::web::{NoPast, Past, Reporter, Server, WebConfig, WebError};
@@ -36,6 +37,8 @@ pub(super) struct Herald {
     flushed: Option<watch::Receiver<u64>>,
     /// In the order in which they happened.
     waiting: VecDeque<Waiting>,
+    /// Sessions that the history has to be told of, since something is missing in it.
+    missing: Option<Missing>,
     sinks: Sinks,
     web: Option<Web>,
 }
@@ -45,6 +48,17 @@ struct Waiting {
     number: u64,
     event: Arc<Event>,
     until: Timer,
+}
+
+/// As many at once as can be looked up without anybody noticing.
+const STEP: usize = 512;
+
+/// What is to be kept.
+#[derive(Debug, Clone, Copy)]
+struct Missing {
+    opening: Opening,
+    /// The place of the next node.
+    next: usize,
 }
 
 /// The web server and what it is made of.
@@ -77,6 +91,8 @@ pub(super) enum News {
     History(history::News),
     /// [`Herald::show`] has something to do.
     Wanted,
+    /// So has [`Herald::keep`].
+    Room,
 }
 
 impl Herald {
@@ -92,7 +108,9 @@ impl Herald {
         let is_in_journal = is_service && has_journal(&sinks);
         let flushed = history.as_ref().map(History::flushed);
         let waiting = VecDeque::new();
-        let mut herald = Self { voice, is_in_journal, history, flushed, waiting, sinks, web: None };
+        let (missing, web) = (None, None);
+        let mut herald =
+            Self { voice, is_in_journal, history, flushed, waiting, missing, sinks, web };
         herald.web = config.web.clone().map(|web| herald.serve(web)).transpose()?;
         Ok(herald)
     }
@@ -191,10 +209,13 @@ impl Herald {
     pub(super) async fn next(&mut self) -> News {
         loop {
             let until = self.waiting.front().map(|waiting| waiting.until);
+            let is_missing = self.missing.is_some();
+            let has_room = is_missing && self.history.as_ref().is_some_and(History::has_room);
             tokio::select! {
                 news = next_history(&mut self.history) => return News::History(news),
                 () = wanted(&mut self.web) => return News::Wanted,
-                () = changed(&mut self.flushed), if until.is_some() => {}
+                () = ready(()), if has_room => return News::Room,
+                () = changed(&mut self.flushed), if until.is_some() || is_missing => {}
                 () = sleep_until(until.unwrap_or_else(Timer::now)), if until.is_some() => {}
             }
             self.publish_waiting();
@@ -208,17 +229,32 @@ impl Herald {
         }
     }
 
-    /// Writes down how a session stands that goes on.
-    pub(super) fn keep(&mut self, session: history::Session, heard: Heard) {
-        if let Some(history) = &mut self.history {
-            let _ = history.keep(session, heard);
-        }
+    /// All sessions that go on have to be kept: since `opening`, or once more from the first one on.
+    pub(super) fn keep_anew(&mut self, opening: Option<Opening>) {
+        let opening = opening.or(self.missing.map(|missing| missing.opening));
+        self.missing = opening.map(|opening| Missing { opening, next: 0 });
     }
 
-    /// All sessions that go on were [`Self::keep`]t.
-    pub(super) fn settle(&mut self) {
-        if let Some(history) = &mut self.history {
-            let _ = history.settle();
+    /// Keeps a few more of the sessions that go on. They are those of the nodes at `all` places, by `ongoing`.
+    ///
+    /// Never more than there is room for: what happens meanwhile comes first.
+    pub(super) fn keep<T: Iterator<Item = (Session, Heard)>>(
+        &mut self,
+        all: usize,
+        ongoing: impl FnOnce(Range<usize>) -> T,
+    ) {
+        let (Some(history), Some(missing)) = (&mut self.history, &mut self.missing) else { return };
+        let end = all.min(missing.next.saturating_add(STEP));
+        let mut ongoing = ongoing(missing.next.min(end)..end);
+        if !ongoing.all(|(session, heard)| history.keep(session, heard).is_some()) {
+            // There was room: nobody writes any more.
+            self.missing = None;
+            return;
+        }
+        missing.next = end;
+        if end == all {
+            let _ = history.settle(missing.opening);
+            self.missing = None;
         }
     }
 
@@ -232,12 +268,25 @@ impl Herald {
         self.sinks.reader()
     }
 
-    /// The daemon ends: what waits is written, and told, for as long as that takes a few seconds.
-    pub(super) async fn finish(mut self) {
-        if let Some(history) = self.history.take()
-            && !history.finish(PATIENCE).await
-        {
-            self.voice.say(Weight::Warning, "history: not all could be written");
+    /// The daemon ends: what waits, and how the sessions stand that go on, is written, and told, for as long as that
+    /// takes a few seconds.
+    pub(super) async fn finish(mut self, ongoing: impl Iterator<Item = (Session, Heard)>) {
+        if let Some(mut history) = self.history.take() {
+            let until = Timer::now() + PATIENCE;
+            let mut flushed = history.flushed();
+            let mut is_late = false;
+            for (session, heard) in ongoing {
+                while !history.has_room() && !is_late {
+                    is_late = !matches!(timeout_at(until, flushed.changed()).await, Ok(Ok(())));
+                }
+                is_late |= history.keep(session, heard).is_none();
+                if is_late {
+                    break;
+                }
+            }
+            if !history.finish(PATIENCE).await || is_late {
+                self.voice.say(Weight::Warning, "history: not all could be written");
+            }
         }
         for waiting in std::mem::take(&mut self.waiting) {
             self.publish(&waiting.event);

@@ -216,6 +216,7 @@ impl Run {
                 Ready::Memory(news) => self.heed_notary(news),
                 Ready::Name(lookup, found) => self.learn((lookup, found)),
                 Ready::Herald(herald::News::Wanted) => self.show(),
+                Ready::Herald(herald::News::Room) => self.keep_more(),
                 Ready::Herald(herald::News::History(news)) => self.heed_history(news),
                 Ready::Read(setup) => self.take_over(*setup),
                 Ready::Reload => self.reload(),
@@ -254,12 +255,9 @@ impl Run {
         self.note_queue();
         self.voice.say(Weight::Info, "told to end");
         self.line.leave();
-        let Self { fleet, mut herald, line, voice, .. } = self;
+        let Self { fleet, herald, line, voice, .. } = self;
         drop(line);
-        for (session, heard) in fleet.ongoing(clock::now()) {
-            herald.keep(session, heard);
-        }
-        herald.finish().await;
+        herald.finish(fleet.ongoing(0..fleet.heard(), clock::now())).await;
         voice.finish();
     }
 
@@ -299,15 +297,10 @@ impl Run {
             history::News::Trouble(error) => {
                 self.voice.say(Weight::Error, format!("history: {error}"));
             }
-            history::News::Again { lost, is_incomplete } => {
+            history::News::Again { lost, opening } => {
                 let line = format!("history: written again; {lost} events are missing in it");
                 self.voice.say(Weight::Warning, line);
-                if is_incomplete {
-                    for (session, heard) in self.fleet.ongoing(clock::now()) {
-                        self.herald.keep(session, heard);
-                    }
-                    self.herald.settle();
-                }
+                self.herald.keep_anew(Some(opening));
             }
         }
     }

@@ -36,6 +36,8 @@ impl Run {
                 }
                 self.fleet.reload(std::mem::take(&mut config.nodes), examiner);
                 self.herald.reload(&config);
+                // The nodes may stand in another order now.
+                self.herald.keep_anew(None);
                 let Config { port, state_dir, history, family, .. } = &self.config;
                 let (port, state_dir) = (*port, state_dir.clone());
                 let (history, family) = (*history, *family);

@@ -1,5 +1,6 @@
 //! Sessions from one run of the daemon to the next.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::time::{Instant as Timer, sleep_until};
 use super::chronicle::{Dump, Happened, Happening};
 use super::fleet::{Course, Fleet, heard};
 use super::{Run, herald};
-use crate::clock::unix_ms;
+use crate::clock::{self, unix_ms};
 use crate::fleet::event::{Kind, registered};
 use crate::history::{self, Heard, Known};
 use crate::line::News;
@@ -34,6 +35,7 @@ impl Run {
             tokio::select! {
                 news = self.herald.next() => match news {
                     herald::News::Wanted => self.show(),
+                    herald::News::Room => self.keep_more(),
                     herald::News::History(news) => {
                         is_known = !matches!(news, history::News::Known(_));
                         self.heed_history(news);
@@ -47,6 +49,12 @@ impl Run {
             }
         }
         early.into_iter().for_each(|news| self.heed(news));
+    }
+
+    /// Something is missing in the history, which has room: a few more of the sessions that go on.
+    pub(super) fn keep_more(&mut self) {
+        let (all, now) = (self.fleet.heard(), clock::now());
+        self.herald.keep(all, |places| self.fleet.ongoing(places, now));
     }
 }
 
@@ -103,9 +111,18 @@ impl Fleet {
         self.happened(Happening { node: name, kind: Kind::Lost, from: None }, node)
     }
 
-    /// The sessions that go on at `now`, to be written down.
-    pub fn ongoing(&self, now: Instant) -> impl Iterator<Item = (history::Session, Heard)> {
-        let ids = self.seen.keys();
+    /// How many nodes were ever heard.
+    pub fn heard(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// The sessions that go on at `now`, to be written down: those of some of the nodes that were [`Self::heard`].
+    pub fn ongoing(
+        &self,
+        places: Range<usize>,
+        now: Instant,
+    ) -> impl Iterator<Item = (history::Session, Heard)> {
+        let ids = self.seen.keys(places);
         ids.filter_map(move |id| {
             let session = self.tracker.session(id)?;
             session.deadline()?;

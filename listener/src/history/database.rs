@@ -11,7 +11,7 @@ use super::prune::{self, Room};
 use super::rows::{self, Stamp};
 use super::schema::{self, Found};
 use super::writer::Item;
-use super::{Known, Limits};
+use super::{Known, Limits, Opening};
 use crate::clock::unix_ms;
 use crate::store::clock_name;
 
@@ -31,6 +31,11 @@ pub(super) struct Database {
 }
 
 impl Database {
+    /// Since when it shows which sessions were told again.
+    pub(super) fn opening(&self) -> Opening {
+        Opening(self.opening)
+    }
+
     /// Which file it is.
     pub(super) fn place(&self) -> Place {
         self.place
@@ -121,6 +126,8 @@ impl Database {
                 Item::Keep { known, .. } => {
                     rows::keep(&transaction, known, next.saturating_sub(1), stamp)
                 }
+                // Of what was kept before, the present opening knows nothing: all would seem to be over.
+                Item::Settle { opening, .. } if opening.0 != stamp.opening => Ok(()),
                 Item::Settle { .. } => rows::settle(&transaction, stamp),
             };
             match written {

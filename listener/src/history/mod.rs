@@ -147,11 +147,15 @@ pub enum News {
     Again {
         /// How many events were lost since the last time.
         lost: u64,
-        /// Whether something is missing in it: [`History::keep`] all sessions that go on, and then
-        /// [`History::settle`].
-        is_incomplete: bool,
+        /// Something may be missing in it: [`History::keep`] all sessions that go on, and then
+        /// [`History::settle`] this.
+        opening: Opening,
     },
 }
+
+/// From when on sessions are told or kept that are settled together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening(i64);
 
 /// How it is with the history.
 #[derive(Debug, Clone, Default)]
@@ -254,20 +258,36 @@ impl History {
     ///
     /// Its number, for [`Self::flushed`]; `None` when it is lost, because too many wait already.
     pub fn tell(&mut self, event: Arc<Event>, heard: Heard) -> Option<u64> {
-        self.submit(|number| Item::Event { number, event, heard })
+        let told = self.submit(|number| Item::Event { number, event, heard });
+        if told.is_none() {
+            self.desk.shared.overrun();
+        }
+        told
     }
 
     /// Writes down how a session stands that goes on, without an event: before the end of the daemon, and after
     /// something was lost. Never waits.
+    ///
+    /// Its number, as with [`Self::tell`]; `None` when too many wait already: then it is to be kept later.
     pub fn keep(&mut self, session: Session, heard: Heard) -> Option<u64> {
         let known = Box::new(Known { session, heard: Some(heard) });
         self.submit(|number| Item::Keep { number, known })
     }
 
-    /// Says that no other sessions go on than those of which something was told or kept since the history was
-    /// opened, or opened again. Never waits.
-    pub fn settle(&mut self) -> Option<u64> {
-        self.submit(|number| Item::Settle { number })
+    /// Says that no other sessions go on than those of which something was told or kept since `opening`. Has no
+    /// effect when there was another one since. Never waits.
+    ///
+    /// Its number, as with [`Self::keep`].
+    pub fn settle(&mut self, opening: Opening) -> Option<u64> {
+        self.submit(|number| Item::Settle { number, opening })
+    }
+
+    /// Whether there is room to [`Self::keep`] something that can wait, and for events besides. It changes together
+    /// with [`Self::flushed`].
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let waiting = self.told.saturating_sub(*self.flushed.borrow());
+        usize::try_from(waiting).is_ok_and(|waiting| waiting < ROOM / 2)
     }
 
     fn submit(&mut self, item: impl FnOnce(u64) -> Item) -> Option<u64> {
@@ -277,10 +297,7 @@ impl History {
                 self.told = number;
                 Some(number)
             }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.desk.shared.overrun();
-                None
-            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => None,
         }
     }
 

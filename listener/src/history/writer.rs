@@ -13,7 +13,7 @@ use super::database::Database;
 use super::error::HistoryError;
 use super::file::{self, Place};
 use super::prune::Room;
-use super::{Health, Heard, Known, Limits, News};
+use super::{Health, Heard, Known, Limits, News, Opening};
 use crate::fleet::event::Event;
 
 /// So many events share a commit at most: each may change some pages of the file, all of which stand in the log
@@ -40,15 +40,15 @@ const FORGET_NODES: Duration = Duration::from_secs(24 * 3600);
 pub(super) enum Item {
     Event { number: u64, event: Arc<Event>, heard: Heard },
     Keep { number: u64, known: Box<Known> },
-    Settle { number: u64 },
+    Settle { number: u64, opening: Opening },
 }
 
 impl Item {
     fn number(&self) -> u64 {
         match self {
-            Self::Event { number, .. } | Self::Keep { number, .. } | Self::Settle { number } => {
-                *number
-            }
+            Self::Event { number, .. }
+            | Self::Keep { number, .. }
+            | Self::Settle { number, .. } => *number,
         }
     }
 }
@@ -203,8 +203,9 @@ impl Writer {
         if is_overrun {
             database.begin_anew()?;
         }
+        let opening = database.opening();
         if is_overrun || self.told.take().is_some() {
-            self.tell_again();
+            self.tell_again(opening);
         }
         self.upkeep()
     }
@@ -279,11 +280,11 @@ impl Writer {
         }
     }
 
-    fn tell_again(&mut self) {
+    fn tell_again(&mut self, opening: Opening) {
         self.shared.set_trouble(None);
         let lost = self.shared.lost.load(Ordering::Relaxed);
         let since = lost.saturating_sub(self.lost_told);
         self.lost_told = lost;
-        drop(self.tell.blocking_send(News::Again { lost: since, is_incomplete: true }));
+        drop(self.tell.blocking_send(News::Again { lost: since, opening }));
     }
 }

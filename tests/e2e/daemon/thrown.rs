@@ -1,5 +1,6 @@
 //! What is thrown at it. After each: it listens, it has lost no session, and it says nothing that is not so.
 
+use std::net::UdpSocket;
 use std::os::fd::AsFd as _;
 
 use rustix::net::{
@@ -185,6 +186,49 @@ fn the_store_is_gone() {
     is_well(&host);
     let nodes: Vec<_> = host.events().into_iter().map(|[_, node, _]| node).collect();
     assert!(nodes.contains(&"n2".to_owned()), "a disk holds up no event: {nodes:?}");
+    drop(daemon.kill());
+}
+
+/// More crash while the disk cannot be written than can wait for it: events are missing in the history then, and
+/// counted, but no session is, and none is over that is not.
+#[test]
+fn more_than_can_wait_for_the_disk() {
+    const NODES: usize = 16_000;
+    if !requires(&NEEDS) {
+        return;
+    }
+    let host = Host::new("");
+    host.configure(&fleet(&host, NODES));
+    fs::write(host.path("state"), "no directory").expect("our own folder");
+    let daemon = host.start();
+    host.net.enter(|| {
+        for node in 0..NODES {
+            let socket = UdpSocket::bind((address(node), 0)).expect("loopback");
+            let _ = socket.send_to(&LITTLE, ("127.0.0.1", PORT)).expect("loopback");
+        }
+    });
+    host.wait_state(&format!("n{}", NODES - 1), "started", 1);
+    fs::remove_file(host.path("state")).expect("our own file");
+    daemon.wait_stderr_line("events are missing in it", LIMIT);
+    let state = host.path("state").display().to_string();
+    let begun = Instant::now();
+    loop {
+        let past = host.ctl(&["history", "--json", "-n", "99999", "--state-dir", &state]);
+        let past: Value = serde_json::from_str(&past.expect_success().stdout).expect("JSON");
+        let sessions = past["sessions"].as_array().expect("a list");
+        let over = sessions.iter().find(|session| !session["end"].is_null());
+        assert_eq!(over, None, "all go on; there are {}", sessions.len());
+        if sessions.len() == NODES {
+            break;
+        }
+        assert!(begun.elapsed() < LIMIT, "{} sessions", sessions.len());
+        thread::sleep(Duration::from_millis(200));
+    }
+    drop(daemon.kill());
+    let daemon = host.start();
+    for node in [0, NODES / 2, NODES - 1] {
+        host.wait_state(&format!("n{node}"), "started", 1);
+    }
     drop(daemon.kill());
 }
 

@@ -295,7 +295,7 @@ fn candidates_that_fell_silent_make_room() {
 
 /// As the history has it.
 fn known(fleet: &Fleet, second: u64) -> Vec<crate::history::Known> {
-    let all = fleet.ongoing(s(second));
+    let all = fleet.ongoing(0..fleet.heard(), s(second));
     let known = |(session, heard)| crate::history::Known { session, heard: Some(heard) };
     all.map(known).collect()
 }

@@ -15,7 +15,7 @@ async fn trouble(history: &mut History) -> String {
 
 async fn again(history: &mut History) -> u64 {
     match next(history).await {
-        News::Again { lost, is_incomplete: true } => lost,
+        News::Again { lost, .. } => lost,
         other => panic!("{other:?}"),
     }
 }

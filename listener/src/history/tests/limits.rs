@@ -27,7 +27,7 @@ async fn crashes(history: &mut History, numbers: std::ops::Range<u64>, step_ms: 
             flushed(history, Some(told)).await;
         }
     }
-    let number = history.settle();
+    let number = history.settle(Opening(0));
     flushed(history, number).await;
 }
 

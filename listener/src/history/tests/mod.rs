@@ -68,6 +68,11 @@ pub(super) fn page(most: u32) -> Page {
     Page { most, ..Page::default() }
 }
 
+pub(super) fn opening(dir: &Path) -> Opening {
+    let file = rusqlite::Connection::open(dir.join(NAME)).unwrap();
+    Opening(file.query_row("SELECT times FROM opened", [], |row| row.get(0)).unwrap())
+}
+
 #[tokio::test]
 async fn what_is_told_is_there_after_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
@@ -162,7 +167,12 @@ async fn how_a_session_stands_is_kept_without_an_event() {
     let mut session = known[1].session.clone();
     session.messages = 77;
     history.keep(session.clone(), heard(9));
-    let number = history.settle();
+    let Opening(now) = opening(dir.path());
+    let number = history.settle(Opening(now - 1));
+    flushed(&history, number).await;
+    let sessions = Reader::open(dir.path()).unwrap().sessions(None, None, 9).unwrap();
+    assert!(sessions.iter().all(|session| session.end != Some(Kind::Lost)), "that was before");
+    let number = history.settle(Opening(now));
     flushed(&history, number).await;
     let known = Reader::open(dir.path()).unwrap().known().unwrap();
     let open: Vec<_> = known.iter().filter(|known| known.session.end.is_none()).collect();
@@ -221,7 +231,7 @@ async fn a_disk_that_hangs_costs_what_does_not_fit_and_it_is_told() {
     assert!(health.trouble.is_some() && health.waiting > 0);
     other.execute_batch("ROLLBACK").unwrap();
     match next(&mut history).await {
-        News::Again { lost, is_incomplete: true } => assert!(lost <= health.lost, "{lost}"),
+        News::Again { lost, .. } => assert!(lost <= health.lost, "{lost}"),
         other => panic!("{other:?}"),
     }
     flushed(&history, Some(u64::try_from(told).unwrap())).await;
