@@ -139,11 +139,6 @@ fn whom_to_tell_is_found_where_each_distribution_has_it() {
     assert_eq!(host.run("--nodes").expect_failure().code, Some(3));
     assert_eq!(host.build().expect_failure().code, Some(3));
     host.is_untouched();
-    // SUSE
-    let postscript =
-        "KDUMP_POSTSCRIPT=\"/bin/true; /usr/lib/fence_kdump_send -i 5 two three & sleep 1\"\n";
-    host.write("/etc/sysconfig/kdump", postscript, 0o644);
-    assert_eq!(host.nodes(), "-i 5 two three");
     // A cluster without fence_kdump, and one with it: as kdump-utils looks at it.
     let cib = |agent: &str| {
         format!(
@@ -154,12 +149,16 @@ fn whom_to_tell_is_found_where_each_distribution_has_it() {
         )
     };
     host.write("/var/lib/pacemaker/cib/cib.xml", cib("fence_ipmilan"), 0o600);
-    assert_eq!(host.nodes(), "-i 5 two three");
+    assert_eq!(host.run("--nodes").expect_failure().code, Some(3));
     host.write("/var/lib/pacemaker/cib/cib.xml", cib("fence_kdump"), 0o600);
     assert_eq!(host.nodes(), "one three two");
     host.write("/etc/sysconfig/fence_kdump", "FENCE_KDUMP_OPTS=\"-p 7777\"\n", 0o644);
     assert_eq!(host.nodes(), "-p 7777 one three two");
-    // What is written down counts more.
+    // What is written down counts more, on SUSE in its scripts.
+    let postscript =
+        "KDUMP_POSTSCRIPT=\"/bin/true; /usr/lib/fence_kdump_send -i 5 two three & sleep 1\"\n";
+    host.write("/etc/sysconfig/kdump", postscript, 0o644);
+    assert_eq!(host.nodes(), "-i 5 two three");
     let conf = "# fence_kdump_nodes a\n#fence_kdump_nodes b\nfence_kdump_args -p 7410 -f auto\n\
         fence_kdump_nodes  two\t10.1.0.3 # both\nfence_kdump_nodesx c\n";
     host.write("/etc/kdump.conf", conf, 0o644);
@@ -182,6 +181,41 @@ fn a_plan_by_hand_is_taken_as_it_is() {
     let found = fs::read_to_string(host.in_image("/etc/fence_kdump/plan")).expect("the plan");
     assert_eq!(found, plan);
     assert_eq!(host.mode("/lib/modules/V/net.ko"), 0o644);
+}
+
+/// What administrators have in `kdump.conf` and `/etc/sysconfig/kdump` means here what it means to their owners.
+#[test]
+fn settings_are_read_as_kdump_reads_them() {
+    let Some(host) = Host::new() else {
+        return;
+    };
+    // kdump-utils takes quotes off around a whole value.
+    for value in
+        ["\"one two\"", "one two", "one two # not three", "\"one two\" # not three", "one two \t"]
+    {
+        let conf = format!("fence_kdump_args \"-p 7410 -c 0\"\nfence_kdump_nodes {value}\n");
+        host.write("/etc/kdump.conf", conf, 0o644);
+        assert_eq!(host.nodes(), "-p 7410 -c 0 one two", "{value}");
+    }
+    fs::remove_file(host.root.path().join("etc/kdump.conf")).expect("our own file");
+    // SUSE runs these when the dump is there and the machine about to reboot, which is what a count is for.
+    for (script, nodes) in [
+        ("-i 10 -p 7410 -c 1 one two", "-i 10 -p 7410 one two"),
+        ("-c1 --count=3 --cou 4 one node-c 10.1.0.2 >/dev/null 2>&1 &", "one node-c 10.1.0.2"),
+        ("one --count 12; sleep 1", "one"),
+        ("-i 5 one || true", "-i 5 one"),
+    ] {
+        let line = format!("KDUMP_POSTSCRIPT='/usr/lib/fence_kdump_send {script}'\n");
+        host.write("/etc/sysconfig/kdump", line, 0o644);
+        assert_eq!(host.nodes(), nodes, "{script}");
+    }
+    let sender = "/usr/lib/fence_kdump_send";
+    let line = format!("KDUMP_PRESCRIPT='{sender} -i 5 one &'\nKDUMP_POSTSCRIPT='{sender} two'\n");
+    host.write("/etc/sysconfig/kdump", line, 0o644);
+    assert_eq!(host.nodes(), "-i 5 one");
+    let line = format!("KDUMP_POSTSCRIPT='{sender} --phase finished'\n");
+    host.write("/etc/sysconfig/kdump", line, 0o644);
+    assert_eq!(host.run("--nodes").expect_failure().code, Some(3), "a phase is told to nobody");
 }
 
 /// Whatever fails, the image starts as it would have started.
