@@ -103,6 +103,22 @@ fn dracut_early_is_heard_and_the_dump_is_whole() {
     assert!(outcome.heard.is_some() && outcome.dumped.is_some() && outcome.reset.is_some());
 }
 
+/// The same as RHEL and Fedora pack it: what is in the image, the sender with it, comes into being when the
+/// first `/init` has mounted it, and no module can be loaded without the image's own tools.
+#[test]
+fn squashed_dracut_early_is_heard_and_the_dump_is_whole() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let outcome = once(Kind::SquashEarly);
+    let heard =
+        outcome.heard.expect("it is to be heard").saturating_duration_since(outcome.crash.init);
+    let reset = outcome.reset.expect("a reset").saturating_duration_since(outcome.crash.init);
+    // systemd and the network take most of the time in between.
+    assert!(outcome.dumped.is_some() && heard < reset / 3, "{heard:?} of {reset:?}");
+}
+
 /// Debian's and Ubuntu's kdump-tools, which loads the crash kernel and writes the dump itself.
 #[test]
 fn kdump_tools_early_is_heard_and_the_dump_is_whole() {

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     DracutEarly,
     /// The same with NetworkManager.
     ManagerEarly,
+    /// As RHEL and Fedora have it: squashed, the kernel's modules compressed. Not in the table.
+    SquashEarly,
     /// kdump-tools as Debian has it: nobody speaks.
     Debian,
     /// kdump-tools with this project's hook.
@@ -70,6 +72,7 @@ impl Kind {
             Self::DracutOurs => "dracut, network-legacy, ours in its place",
             Self::DracutEarly => "dracut, network-legacy, ours early",
             Self::ManagerEarly => "dracut, NetworkManager, ours early",
+            Self::SquashEarly => "dracut, squashed, ours early",
             Self::Debian => "kdump-tools as it is",
             Self::DebianEarly => "kdump-tools, ours early",
             Self::DebianLate => "kdump-tools, ours as a unit of systemd's",
@@ -86,6 +89,7 @@ impl Kind {
             Self::DracutOurs => "image-dracut-ours",
             Self::DracutEarly => "image-dracut-early",
             Self::ManagerEarly => "image-manager-early",
+            Self::SquashEarly => "image-squash-early",
             Self::Debian => "image-debian",
             Self::DebianEarly => "image-debian-early",
             Self::DebianLate => "image-debian-late",
@@ -116,7 +120,7 @@ impl Kind {
             Self::DracutStock => Some(("network-legacy", false, false)),
             Self::ManagerStock => Some(("network-manager", false, false)),
             Self::DracutOurs => Some(("network-legacy", true, false)),
-            Self::DracutEarly => Some(("network-legacy", true, true)),
+            Self::DracutEarly | Self::SquashEarly => Some(("network-legacy", true, true)),
             Self::ManagerEarly => Some(("network-manager", true, true)),
             _ => None,
         }
@@ -333,15 +337,29 @@ fn dracut_image(kind: Kind, distribution: &Distribution) -> Vec<u8> {
     }
     let early = if is_early { "fence-kdump" } else { "" };
     let version = distribution.kernel_version();
+    let packed = if kind == Kind::SquashEarly { compress_modules(distribution) } else { "--zstd" };
     // What a host's own crash kernel has, without looking at the host that builds it.
     let command = format!(
         "VM_NETWORK={network} VM_SENDER={SENDER} dracut --force --no-hostonly --no-hostonly-cmdline \
-         --no-early-microcode --zstd --drivers 'virtio_net virtio_pci virtio_blk ext4' --modules \
+         --no-early-microcode {packed} --drivers 'virtio_net virtio_pci virtio_blk ext4' --modules \
          'systemd systemd-initrd dracut-systemd udev-rules base rootfs-block fs-lib shutdown vm {network} {early}' \
          /crash.img {version}"
     );
     distribution.run(&format!("{}-build", kind.file_name()), &command);
     distribution.read("/crash.img")
+}
+
+/// Compresses the kernel's modules, which Debian's kernel cannot read then: the sender needs a program for it. Gives
+/// the options for an image with all of it in a file system of its own, which its first `/init` mounts.
+fn compress_modules(distribution: &Distribution) -> &'static str {
+    let command = format!(
+        "find /usr/lib/modules -name '*.ko' -exec xz -1 --check=crc32 {{}} + && depmod {}",
+        distribution.kernel_version()
+    );
+    distribution.run(&format!("{}-modules", Kind::SquashEarly.file_name()), &command);
+    let plan = plan().replace(".ko\n", ".ko.xz\n");
+    distribution.file("/etc/fence_kdump/plan", plan, 0o600);
+    "--add squash --squash-compressor zstd"
 }
 
 /// A disk with a file system in which there is nothing but where the dump goes.
