@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fence_kdump_core::{Crash, Disbelief, Instant, KeyId};
+use fence_kdump_core::{Crash, Disbelief, Instant};
 use rusqlite::{
     Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
@@ -128,38 +128,6 @@ impl Memory {
         transaction.commit().map_err(told)?;
         self.is_in_place()?;
         Ok(judgements)
-    }
-
-    /// Forgets all crashes that were heard with other keys than those of `accepted`; how many those are.
-    /// With no key at all, nothing is forgotten.
-    ///
-    /// Only for somebody who knows that no program on this host which shares the memory accepts
-    /// any other key, now or ever: with a key that comes back, everything that was
-    /// forgotten counts again.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn forget_other_keys(&mut self, accepted: &[KeyId]) -> Result<usize, StoreError> {
-        if accepted.is_empty() {
-            return Ok(0);
-        }
-        let path = &self.path;
-        let told = |error| StoreError::of(path, PATIENCE, error);
-        let immediate = TransactionBehavior::Immediate;
-        let transaction = self.connection.transaction_with_behavior(immediate).map_err(told)?;
-        let ids: Vec<[u8; 4]> = {
-            let mut query =
-                transaction.prepare("SELECT DISTINCT key_id FROM crash").map_err(told)?;
-            let ids = query.query_map([], |row| row.get(0)).map_err(told)?;
-            ids.collect::<rusqlite::Result<_>>().map_err(told)?
-        };
-        let mut forgotten = 0_usize;
-        for id in ids.into_iter().filter(|id| !accepted.contains(&KeyId(*id))) {
-            let gone = transaction.execute("DELETE FROM crash WHERE key_id = ?1", [id]);
-            forgotten = forgotten.saturating_add(gone.map_err(told)?);
-        }
-        transaction.commit().map_err(told)?;
-        Ok(forgotten)
     }
 
     /// What is written to a file without a name is gone with this process.

@@ -128,21 +128,6 @@ fn the_one_file_is_the_whole_memory() {
 }
 
 #[test]
-fn what_is_of_no_accepted_key_can_be_forgotten() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut memory = Memory::open(dir.path()).unwrap();
-    let with = |key: u8, crash: u8| Hearing { key_id: KeyId([key; 4]), ..heard(crash, 1) };
-    for (key, crash) in [(1, 1), (1, 2), (2, 3), (3, 4)] {
-        assert_eq!(memory.judge(&with(key, crash)).unwrap(), Ok(()));
-    }
-    assert_eq!(memory.forget_other_keys(&[]).unwrap(), 0, "no key accepted: nothing to gain");
-    assert_eq!(memory.forget_other_keys(&[KeyId([2; 4]), KeyId([9; 4]), KEY]).unwrap(), 1);
-    assert_eq!(memory.forget_other_keys(&[KeyId([2; 4])]).unwrap(), 2);
-    let again = memory.judge(&replayed(&with(2, 3), 1_002)).unwrap();
-    assert_eq!(again, Err(Disbelief::Replayed));
-}
-
-#[test]
 fn a_stolen_node_key_fills_no_disk() {
     let dir = tempfile::tempdir().unwrap();
     let mut memory = Memory::open(dir.path()).unwrap();
