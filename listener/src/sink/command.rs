@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin};
@@ -42,6 +42,7 @@ const REACH: usize = 256;
 /// Runs the program once for each event of `queue`.
 pub(super) async fn work(config: CommandConfig, queue: Arc<Queue>) {
     let config = Arc::new(config);
+    tokio::spawn(look(Arc::clone(&config), Arc::clone(&queue)));
     let places = Arc::new(Semaphore::new(config.at_once.get()));
     let busy: Arc<Mutex<HashSet<Arc<str>>>> = Arc::default();
     loop {
@@ -65,6 +66,16 @@ pub(super) async fn work(config: CommandConfig, queue: Arc<Queue>) {
     // Closed: until the last program has ended.
     let all = u32::try_from(config.at_once.get()).unwrap_or(u32::MAX);
     drop(places.acquire_many(all).await);
+}
+
+/// Tells at once what would otherwise be found out when a node has crashed.
+async fn look(config: Arc<CommandConfig>, queue: Arc<Queue>) {
+    let program = config.argv.program().to_owned();
+    let found = tokio::task::spawn_blocking(move || access(program.as_str(), AccessFlags::X_OK));
+    if let Ok(Err(error)) = found.await {
+        let line = format!("'{}' cannot be started now: {}", config.argv.program(), error.desc());
+        queue.complain(Weight::Warning, &line);
+    }
 }
 
 fn settle(taken: Taken, run: Result<(), String>) {

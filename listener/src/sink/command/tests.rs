@@ -96,7 +96,9 @@ fn failures_are_counted_and_their_words_shown() {
     tell(&sinks, 1);
     until("it ran", || only(&sinks).failed == 1);
     assert!(only(&sinks).last_error.unwrap().contains("signal: 9"));
-    let (sinks, _) = start("[[sink.command]]\nargv = ['/nonesuch/program']");
+    let (sinks, said) = start("[[sink.command]]\nargv = ['/nonesuch/program']");
+    until("it is told before it matters", || !said.lock().unwrap().is_empty());
+    assert!(said.lock().unwrap()[0].contains("'/nonesuch/program' cannot be started now"));
     tell(&sinks, 1);
     until("it was tried", || only(&sinks).failed == 1);
     let why = only(&sinks).last_error.unwrap();

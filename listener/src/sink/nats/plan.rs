@@ -85,7 +85,17 @@ impl Plan {
             }
             ways.push(Credentials::File(Zeroizing::new(text.to_owned())));
         }
-        ways.extend(line(&config.nkey_file)?.map(Credentials::Nkey));
+        if let Some(seed) = line(&config.nkey_file)? {
+            // Base32 of two bytes that say what it is, 32, and two to check them.
+            let is_seed = seed.starts_with("SU") && seed.len() == 58;
+            if !is_seed || !seed.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'2'..=b'7')) {
+                let path = config.nkey_file.clone().unwrap_or_default();
+                let why =
+                    "no seed of a user's NKey ('nk -gen user'), which begins with SU".to_owned();
+                return Err(SinkError::File { name: name.to_owned(), path, why });
+            }
+            ways.push(Credentials::Nkey(seed));
+        }
         ways.extend(line(&config.token_file)?.map(Credentials::Token));
         match (&config.user, line(&config.password_file)?) {
             (Some(user), Some(password)) => {
