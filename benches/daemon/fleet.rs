@@ -8,7 +8,7 @@ use std::time::Duration;
 use fence_kdump_benches::cost::{LARGE, Peer, drain, median};
 use fence_kdump_benches::files::Files;
 use fence_kdump_benches::receiver::Receiver;
-use fence_kdump_benches::sys::Sender;
+use fence_kdump_benches::sys::{Sender, come_first};
 use fence_kdump_benches::{number, traffic};
 
 use crate::note;
@@ -40,6 +40,7 @@ pub(crate) fn all_at_once(daemon: &Path) {
     let (sent, times, failed) = scope(|scope| {
         let asking = scope.spawn(|| {
             let (mut times, mut failed) = (Vec::new(), 0);
+            come_first();
             // Everybody has been heard of.
             sleep(Duration::from_millis(1_500));
             for node in traffic::choose(NODES, u32::MAX) {

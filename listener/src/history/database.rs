@@ -12,6 +12,7 @@ use super::rows::{self, Stamp};
 use super::schema::{self, Found};
 use super::writer::Item;
 use super::{Known, Limits, Opening};
+use crate::background;
 use crate::clock::unix_ms;
 use crate::store::clock_name;
 
@@ -135,6 +136,7 @@ impl Database {
                 Err(error) if is_of_item(&error) => skipped = skipped.saturating_add(1),
                 Err(error) => return Err(told(error)),
             }
+            background::let_others();
         }
         transaction.commit().map_err(told)?;
         self.next_event = next;
