@@ -19,6 +19,10 @@ use crate::store::clock_name;
 /// How long is waited for another process.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// After so many events it is looked how much room their commit takes: each may change some pages of the file, all of
+/// which stand in the log before any of them can leave it.
+const LOOK: usize = 512;
+
 /// The open file.
 #[derive(Debug)]
 pub(super) struct Database {
@@ -105,9 +109,13 @@ impl Database {
         file::clear(&path, place);
     }
 
-    /// Writes all with one commit; when this returns, it is on the disk. How many could not be written for what
-    /// they are.
-    pub(super) fn write(&mut self, batch: &[Item], limits: Limits) -> Result<u64, HistoryError> {
+    /// Writes some with one commit, from the first one on; when this returns, they are on the disk. How many; and how
+    /// many of them could not be written for what they are.
+    pub(super) fn write(
+        &mut self,
+        batch: &[Item],
+        limits: Limits,
+    ) -> Result<(usize, u64), HistoryError> {
         self.make_room(limits)?;
         let path = &self.path;
         let told = |error| HistoryError::of(path, error);
@@ -116,8 +124,12 @@ impl Database {
         let stamp =
             Stamp { clock: self.clock.as_deref().unwrap_or_default(), opening: self.opening };
         let mut next = self.next_event;
-        let mut skipped = 0_u64;
+        let (mut done, mut skipped) = (0_usize, 0_u64);
         for item in batch {
+            if done > 0 && done.is_multiple_of(LOOK) && file::sizes(path).1 > prune::LOG {
+                break;
+            }
+            done = done.saturating_add(1);
             let written = match item {
                 Item::Event { event, heard, .. } => {
                     next = next.saturating_add(1);
@@ -140,7 +152,7 @@ impl Database {
         }
         transaction.commit().map_err(told)?;
         self.next_event = next;
-        Ok(skipped)
+        Ok((done, skipped))
     }
 
     /// An error unless there is room for one more batch.

@@ -52,8 +52,8 @@ use crate::fleet::event::{self, Event, Kind};
 use crate::fleet::event_id::EventId;
 use writer::{Item, Shared, Writer};
 
-/// How many events may wait to be written: in 3 MB.
-pub const ROOM: usize = 12_288;
+/// How many events may wait to be written, besides those that are just being written: in 3 MB.
+pub const ROOM: usize = 10_752;
 
 /// How much of the past is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

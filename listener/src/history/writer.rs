@@ -16,9 +16,9 @@ use super::prune::Room;
 use super::{Health, Heard, Known, Limits, News, Opening};
 use crate::fleet::event::Event;
 
-/// So many events share a commit at most: each may change some pages of the file, all of which stand in the log
-/// before any of them can leave it.
-const BATCH: usize = 512;
+/// So many events share a commit, and the sync that it costs, at most: when whole fleets crash at once, syncs are what
+/// takes the time.
+const BATCH: usize = 2_048;
 
 /// After trouble it is tried again after so long, and then half as often each time.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -188,17 +188,17 @@ impl Writer {
         self.open()?;
         let Some(database) = &mut self.database else { return Ok(()) };
         if !self.batch.is_empty() {
-            let skipped = database.write(&self.batch, self.limits)?;
+            let (written, skipped) = database.write(&self.batch, self.limits)?;
             // What is written to a file without a name is gone with this process.
             database.is_in_place()?;
             self.shared.lost.fetch_add(skipped, Ordering::Relaxed);
-            if let Some(last) = self.batch.last() {
+            if let Some(last) = self.batch.drain(..written.min(self.batch.len())).next_back() {
                 self.done.send_replace(last.number());
             }
-            self.batch.clear();
             self.shared.size.store(database.size(), Ordering::Relaxed);
         }
         database.is_in_place()?;
+        let is_drained = is_drained && self.batch.is_empty();
         let is_overrun = is_drained && self.shared.is_overrun.swap(false, Ordering::AcqRel);
         if is_overrun {
             database.begin_anew()?;
