@@ -47,7 +47,6 @@ use crate::config::Config;
 use crate::control::packet::Status;
 use crate::fleet::registry::LookupId;
 use crate::fleet::resolver::Resolver;
-use crate::history;
 use crate::line::{Line, News, Notice};
 use crate::lookup::Found;
 use crate::nodes::Known;
@@ -279,30 +278,6 @@ impl Run {
         summary.troubles.extend(keyless);
         let scene = scene::Scene { fleet: &self.fleet, now: clock::now(), summary };
         self.herald.show(&scene);
-    }
-
-    fn heed_history(&mut self, news: history::News) {
-        match news {
-            history::News::Known(known) => {
-                for known in known {
-                    if let Some(happened) = self.fleet.resume(known, clock::now()) {
-                        self.herald.tell(happened);
-                    }
-                }
-            }
-            history::News::Opened { is_new: true } => {
-                self.voice.say(Weight::Info, "history: begun anew");
-            }
-            history::News::Opened { is_new: false } => {}
-            history::News::Trouble(error) => {
-                self.voice.say(Weight::Error, format!("history: {error}"));
-            }
-            history::News::Again { lost, opening } => {
-                let line = format!("history: written again; {lost} events are missing in it");
-                self.voice.say(Weight::Warning, line);
-                self.herald.keep_anew(Some(opening));
-            }
-        }
     }
 
     fn heed(&mut self, news: News) {

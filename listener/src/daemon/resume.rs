@@ -1,4 +1,4 @@
-//! Sessions from one run of the daemon to the next.
+//! Sessions from one run of the daemon to the next, by way of the history.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::clock::{self, unix_ms};
 use crate::fleet::event::{Kind, registered};
 use crate::history::{self, Heard, Known};
 use crate::line::News;
+use crate::voice::Weight;
 
 /// How long the history may take to say what is known from before,
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -49,6 +50,31 @@ impl Run {
             }
         }
         early.into_iter().for_each(|news| self.heed(news));
+    }
+
+    /// What the history tells.
+    pub(super) fn heed_history(&mut self, news: history::News) {
+        match news {
+            history::News::Known(known) => {
+                for known in known {
+                    if let Some(happened) = self.fleet.resume(known, clock::now()) {
+                        self.herald.tell(happened);
+                    }
+                }
+            }
+            history::News::Opened { is_new: true } => {
+                self.voice.say(Weight::Info, "history: begun anew");
+            }
+            history::News::Opened { is_new: false } => {}
+            history::News::Trouble(error) => {
+                self.voice.say(Weight::Error, format!("history: {error}"));
+            }
+            history::News::Again { lost, opening } => {
+                let line = format!("history: written again; {lost} events are missing in it");
+                self.voice.say(Weight::Warning, line);
+                self.herald.keep_anew(Some(opening));
+            }
+        }
     }
 
     /// Something is missing in the history, which has room: a few more of the sessions that go on.
