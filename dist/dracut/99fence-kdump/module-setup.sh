@@ -38,5 +38,11 @@ install() {
         # The dump is worth more than a message: the image is built all the same.
         *) derror "fence_kdump: this crash kernel does not speak early" ;;
     esac
+    # For the sender that kdump starts when the network is set up, should it be the only one.
+    if [[ -e /etc/fence_kdump/node.key ]]; then
+        inst_simple /etc/fence_kdump/node.key
+    fi
+    # A kernel that cannot read compressed modules leaves them to it.
+    inst_multiple -o insmod
     return 0
 }
