@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use fence_kdump_core::Instant;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Instant as Timer, Interval, interval, sleep, sleep_until};
+use tokio::time::{Instant as Timer, sleep, sleep_until};
 
 use super::clients::{Clients, Id, Said};
 use super::packet::{Reply, Request, Status};
 use super::recent::Recent;
+use super::schedule::Schedule;
 use super::seat;
 use crate::address::Address;
 use crate::clock::{self, Reading};
@@ -22,22 +23,6 @@ use crate::sys::{attempt, watch};
 
 /// How long after a failure the port is tried again.
 const AGAIN: Duration = Duration::from_millis(250);
-
-/// Before the queue of an earlier holder is read, those that it served are waited for: what is in the
-/// queue may be for them, and whoever reads it may be gone the next moment. At least this long, since
-/// how many they were may be known late,
-const GATHERING: Duration = Duration::from_millis(200);
-
-/// and at most this long, since some of them may be gone as well.
-const GATHERED: Duration = Duration::from_secs(1);
-
-/// How often a queue that nothing comes to is looked at.
-const IDLE: Duration = Duration::from_secs(1);
-
-/// When datagrams come faster than this one after the other, they are read together, once in so long, and nothing
-/// wakes this process in between: that would cost more than all else that is done with a datagram. One after a pause
-/// is read at once.
-const TOGETHER: Duration = Duration::from_millis(1);
 
 /// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
 const NEWS: usize = 8;
@@ -62,17 +47,11 @@ pub struct Holder {
     listener: Option<AsyncFd<OwnedFd>>,
     port: Option<Port>,
     open_at: Timer,
-    /// One for good: a timer for each datagram would cost more than the datagram.
-    idle: Interval,
+    /// When it is read.
+    schedule: Schedule,
     clients: Clients,
     recent: Recent,
     news: VecDeque<News>,
-    /// Reading waits for so many others.
-    gathering: Option<Gathering>,
-    /// When something was last read.
-    read_at: Option<Timer>,
-    /// Reading waits for more to come.
-    read_from: Option<Timer>,
     /// The kernel throws away what cannot be a message.
     sifts: bool,
     /// What came a moment ago is remembered only where [`Holder::remember`] says so.
@@ -83,20 +62,6 @@ pub struct Holder {
     leaving: bool,
     /// Accepting failed, as it does when there are no descriptors left.
     closed_until: Option<Timer>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Gathering {
-    others: usize,
-    from: Timer,
-    to: Timer,
-}
-
-impl Gathering {
-    /// When reading begins, if so many ask.
-    fn until(self, asking: usize) -> Timer {
-        if asking >= self.others { self.from } else { self.to }
-    }
 }
 
 enum Ready {
@@ -117,13 +82,10 @@ impl Holder {
             listener,
             port: None,
             open_at: Timer::now(),
-            idle: interval(IDLE),
+            schedule: Schedule::default(),
             clients: Clients::default(),
             recent: Recent::default(),
             news: VecDeque::new(),
-            gathering: None,
-            read_at: None,
-            read_from: None,
             sifts: false,
             is_forgetful: false,
             spare: Vec::new(),
@@ -167,13 +129,11 @@ impl Holder {
                 return news;
             }
             let asking = self.clients.asking();
-            let gathering = self.gathering.map(|gathering| gathering.until(asking));
-            let wait = gathering.max(self.read_from);
             let is_closed = self.port.is_none();
             let ready = tokio::select! {
                 () = newcomer(self.listener.as_ref(), self.closed_until) => Ready::Newcomer,
                 (id, said) = self.clients.listen() => Ready::Said(id, said),
-                () = datagrams(self.port.as_mut(), wait, &mut self.idle) => Ready::Datagrams,
+                () = self.schedule.due(self.port.as_mut(), asking) => Ready::Datagrams,
                 () = open_at(is_closed, self.open_at) => Ready::OpenPort,
             };
             match ready {
@@ -181,9 +141,9 @@ impl Holder {
                 Ready::Said(id, said) => self.heed(id, said),
                 Ready::OpenPort => self.open_port(),
                 Ready::Datagrams => {
-                    self.gathering = None;
+                    self.schedule.begin();
                     if self.read() == Queue::More {
-                        self.read_from = Some(Timer::now());
+                        self.schedule.go_on();
                         // Timers and clients get their turn however much comes in.
                         tokio::task::yield_now().await;
                     }
@@ -272,10 +232,7 @@ impl Holder {
         let Inherited { fd, emptied, then, served } = inherited;
         match Port::inherit(fd, self.number, emptied, then) {
             Ok(port) => {
-                let others = served.saturating_sub(1);
-                let now = Timer::now();
-                self.gathering =
-                    Some(Gathering { others, from: now + GATHERING, to: now + GATHERED });
+                self.schedule.gather(served.saturating_sub(1));
                 self.listening(port);
             }
             Err(error) => {
@@ -351,7 +308,7 @@ impl Holder {
             Said::Request(Request::Hello {}, _) => {
                 // So that whoever inherits this queue knows that all of it came after it asked.
                 while self.port.is_some()
-                    && self.gathering.is_none()
+                    && !self.schedule.is_gathering()
                     && !self.leaving
                     && self.news.len() < NEWS
                     && self.read() == Queue::More
@@ -411,17 +368,8 @@ impl Holder {
 
     /// Reads one batch; every message is told to whoever asked, before anything else happens.
     fn read(&mut self) -> Queue {
-        let Self {
-            port: Some(port),
-            clients,
-            recent,
-            news,
-            spare,
-            read_at,
-            read_from,
-            is_forgetful,
-            ..
-        } = self
+        let Self { port: Some(port), clients, recent, news, spare, schedule, is_forgetful, .. } =
+            self
         else {
             return Queue::Empty;
         };
@@ -434,16 +382,10 @@ impl Holder {
             }
             clients.tell(datagram);
         }
-        *read_from = None;
+        schedule.was_read(port, !batch.is_empty());
         if batch.is_empty() {
             *spare = batch;
         } else {
-            let now = Timer::now();
-            let before = read_at.replace(now);
-            if port.rests() || before.is_some_and(|before| now < before + TOGETHER) {
-                port.rest();
-                *read_from = Some(now + TOGETHER);
-            }
             news.push_back(News::Datagrams(batch));
         }
         match read {
@@ -466,31 +408,6 @@ async fn newcomer(listener: Option<&AsyncFd<OwnedFd>>, closed_until: Option<Time
             Ok(mut guard) => guard.retain_ready(),
             Err(_) => sleep(AGAIN).await,
         },
-        None => pending().await,
-    }
-}
-
-/// Until it is time to read. Begins anew with each that asks.
-async fn datagrams(port: Option<&mut Port>, wait: Option<Timer>, idle: &mut Interval) {
-    if let Some(until) = wait {
-        // The runtime's clock counts milliseconds: what is due would wait for the next of them.
-        if until > Timer::now() {
-            sleep_until(until).await;
-        }
-        return;
-    }
-    match port {
-        // Read now and then although nothing came: the moment at which the queue was last seen
-        // empty, and how the clocks stood then, is what datagrams are dated by.
-        Some(port) => {
-            let is_over = tokio::select! {
-                ready = port.readable() => ready.is_err(),
-                _ = idle.tick() => false,
-            };
-            if is_over {
-                sleep(AGAIN).await;
-            }
-        }
         None => pending().await,
     }
 }

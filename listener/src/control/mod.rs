@@ -24,6 +24,7 @@ pub mod holder;
 pub mod packet;
 pub mod query;
 pub mod recent;
+mod schedule;
 pub mod seat;
 pub mod status;
 pub mod waiter;
