@@ -60,6 +60,8 @@ pub struct Remembered {
     kept: HashMap<Key, Kept, RandomState>,
     /// What `kept` takes.
     bytes: usize,
+    /// How many of them are [`Kind::Plain`]: few, or none.
+    plain: usize,
     swept: Option<Instant>,
 }
 
@@ -87,8 +89,9 @@ impl Remembered {
         };
         let is_later = |known: Instant| known > datagram.received_at;
         let key = (node.0, kind);
-        // As it is where nobody signs: not even looked for.
-        let known = if self.kept.is_empty() { None } else { self.kept.get_mut(&key) };
+        // As it nearly always is with plain messages: not even looked for.
+        let is_none = kind == Kind::Plain && self.plain == 0;
+        let known = if is_none { None } else { self.kept.get_mut(&key) };
         if known.as_ref().is_some_and(|known| is_later(known.at)) {
             return;
         }
@@ -98,7 +101,10 @@ impl Remembered {
             }
             *short = said.short().map(|byte_order| Short::of(datagram, byte_order));
             if short.is_some() {
-                return self.drop_kept(key);
+                if !is_none {
+                    self.drop_kept(key);
+                }
+                return;
             }
         }
         let bytes = said.as_bytes();
@@ -122,6 +128,7 @@ impl Remembered {
         }
         if self.bytes.saturating_add(needed) <= BYTES {
             self.bytes = self.bytes.saturating_add(needed);
+            self.plain = self.plain.saturating_add(usize::from(key.1 == Kind::Plain));
             self.kept.insert(key, kept);
         }
     }
@@ -162,6 +169,7 @@ impl Remembered {
         {
             let freed = kept.bytes.len().saturating_add(BESIDES);
             self.bytes = self.bytes.saturating_sub(freed);
+            self.plain = self.plain.saturating_sub(usize::from(key.1 == Kind::Plain));
         }
     }
 
@@ -174,6 +182,7 @@ impl Remembered {
         self.kept.retain(|_, kept| now.saturating_since(kept.at) <= MAX_AGE);
         let kept = self.kept.values().map(|kept| kept.bytes.len().saturating_add(BESIDES));
         self.bytes = kept.sum();
+        self.plain = self.kept.keys().filter(|(_, kind)| *kind == Kind::Plain).count();
     }
 }
 
@@ -282,7 +291,7 @@ mod tests {
             scene.short.remove(&node.0);
         }
         assert!(scene.of([one, other], now).is_empty());
-        assert_eq!(scene.remembered.bytes, 0);
+        assert_eq!((scene.remembered.bytes, scene.remembered.plain), (0, 0));
     }
 
     #[test]
@@ -308,14 +317,16 @@ mod tests {
         let many = 100_000;
         for number in 0..many {
             let datagram = signed("n1", number.into(), ms(2_000));
-            scene.hear(NodeId(number), Proof::Signed, &datagram);
+            let proof = if number % 2 == 0 { Proof::Signed } else { Proof::Plain };
+            scene.hear(NodeId(number), proof, &datagram);
         }
+        assert!(scene.remembered.plain > 5_000);
         assert!(scene.remembered.bytes <= BYTES && scene.remembered.kept.len() > 10_000);
         assert!(scene.of([NodeId(many)], ms(2_000)).is_empty());
         // What is too old makes room.
         let young = signed("n1", 1, ms(20_000));
         scene.hear(NodeId(many), Proof::Signed, &young);
         assert_eq!(scene.of([NodeId(many)], ms(20_000)), [young]);
-        assert_eq!(scene.remembered.kept.len(), 1);
+        assert_eq!((scene.remembered.kept.len(), scene.remembered.plain), (1, 0));
     }
 }
