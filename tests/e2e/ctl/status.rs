@@ -133,3 +133,18 @@ fn without_colours(text: &str) -> String {
     let first = parts.next().unwrap_or_default().to_owned();
     first + &parts.map(|part| part.split_once('m').map_or("", |(_, rest)| rest)).collect::<String>()
 }
+
+/// A script must not take half an answer, or none, for the whole.
+#[test]
+fn what_cannot_be_written_is_no_success() {
+    let Some(scene) = Scene::of_two() else { return };
+    let _daemon = scene.daemon();
+    let program = fence_kdump_tests::programs::ours("fence_kdumpctl");
+    for (words, code) in [("status --json >/dev/full", 1), ("status --json | :", 0)] {
+        let line = format!("{} {words}", program.display());
+        let output = fence_kdump_tests::Run::new("sh").args(["-c", &line]);
+        let output = output.inside(&scene.net).run(LIMIT);
+        assert_eq!(output.code, Some(code), "{output}");
+        assert_eq!(output.stderr.contains("standard output: No space left"), code == 1, "{output}");
+    }
+}
