@@ -2,7 +2,7 @@
 //!
 //! All of it may wait for a disk, so it is done on a thread of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
@@ -80,7 +80,10 @@ impl Source {
         let is_said = options.instead != Instead::default();
         match &options.config {
             Some(path) => Self::File(path.clone()),
-            None if !is_said && PathBuf::from(PATH).exists() => Self::File(PATH.into()),
+            // One that this user may not look for is to be missed aloud.
+            None if !is_said && !matches!(Path::new(PATH).try_exists(), Ok(false)) => {
+                Self::File(PATH.into())
+            }
             None => Self::Words(Box::new(options.instead.clone())),
         }
     }

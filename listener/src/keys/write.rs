@@ -57,13 +57,14 @@ pub fn replace(path: &Path, text: &[u8]) -> Result<(), WriteError> {
     sync_directory(path)
 }
 
-/// Makes the directory of `path`, for its owner alone, when it is not there.
+/// Makes the directory of `path` when it is not there. Everybody can look into it, and nobody else change it: the
+/// configuration of the daemon, which has a user of its own, is in the same one. Keys are closed each by itself.
 ///
 /// # Errors
 /// When the system refuses.
 pub fn make_directory(path: &Path) -> Result<(), WriteError> {
     let dir = directory(path);
-    match DirBuilder::new().mode(0o700).create(dir) {
+    match DirBuilder::new().mode(0o755).create(dir) {
         Ok(()) => sync_directory(dir),
         Err(_) if dir.is_dir() => Ok(()),
         Err(error) => Err(refused(dir, "make this directory", error)),

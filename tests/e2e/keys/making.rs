@@ -21,7 +21,7 @@ fn turning_it_on_takes_two_commands() {
     let derived = run("derive n1").expect_success();
     assert!(derived.stdout.starts_with("/etc/fence_kdump/n1.node.key: "), "{derived}");
     assert!(derived.stdout.contains("/etc/fence_kdump/node.key"), "what to do next: {derived}");
-    assert_eq!(mode(&keys.path("fence_kdump")), 0o700);
+    assert_eq!(mode(&keys.path("fence_kdump")), 0o755);
     for file in ["cluster.key", "n1.node.key"] {
         assert_eq!(mode(&keys.path("fence_kdump").join(file)), 0o600, "{file}");
     }

@@ -200,11 +200,15 @@ fn a_replaced_file_is_the_old_one_or_the_new_one() {
 }
 
 #[test]
-fn a_directory_for_keys_is_its_owners_alone() {
+fn a_directory_for_keys_is_its_owners_to_change() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("keys/cluster.key");
     write::make_directory(&path).unwrap();
-    assert_eq!(mode(&folder.path().join("keys")), 0o700);
+    assert_eq!(
+        mode(&folder.path().join("keys")),
+        0o755,
+        "the daemon's user finds its configuration"
+    );
     write::make_directory(&path).unwrap();
     assert!(write::make_directory(&folder.path().join("a/b/c")).is_err());
 }
