@@ -6,6 +6,8 @@
 
 #[path = "vm_images/build.rs"]
 mod build;
+#[path = "vm_images/dracut.rs"]
+mod dracut;
 #[path = "vm_images/dump.rs"]
 mod dump;
 #[path = "vm_images/table.rs"]

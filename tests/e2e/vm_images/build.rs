@@ -1,5 +1,6 @@
 //! What each kind of image is made of, and how.
 
+use super::dracut;
 use fence_kdump_tests::Netns;
 use fence_kdump_tests::programs;
 use fence_kdump_tests::vm::{
@@ -11,8 +12,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// Where Debian has the stock sender.
-const SENDER: &str = "/usr/libexec/fence-agents/fence_kdump_send";
-const DRACUT: &str = "/usr/lib/dracut/modules.d";
+pub(crate) const SENDER: &str = "/usr/libexec/fence-agents/fence_kdump_send";
+pub(crate) const DRACUT: &str = "/usr/lib/dracut/modules.d";
 /// The crash kernel with a distribution's image needs more.
 const MEMORY: u32 = 1024;
 const CRASHKERNEL: &str = "256M";
@@ -115,7 +116,7 @@ impl Kind {
     }
 
     /// dracut's module for the network, whether ours is in the stock sender's place, and whether it is early.
-    fn dracut(self) -> Option<(&'static str, bool, bool)> {
+    pub(crate) fn dracut(self) -> Option<(&'static str, bool, bool)> {
         match self {
             Self::DracutStock => Some(("network-legacy", false, false)),
             Self::ManagerStock => Some(("network-manager", false, false)),
@@ -158,7 +159,7 @@ impl Scene {
             }
             Kind::Debian | Kind::DebianEarly | Kind::DebianLate => debian(kind, &distribution),
             _ => {
-                let crash = dracut_image(kind, &distribution);
+                let crash = dracut::image(kind, &distribution);
                 let disk = empty_disk(kind);
                 let append = "net.ifnames=0 root=/dev/vda rw rd.neednet=1 \
                     ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:none";
@@ -304,7 +305,7 @@ pub(crate) fn plan() -> &'static str {
 }
 
 /// Puts what this project installs for images into `distribution`, as its headers say.
-fn install(distribution: &Distribution) {
+pub(crate) fn install(distribution: &Distribution) {
     let dist = programs::workspace().join("dist");
     distribution.program(SENDER, &our_sender());
     distribution.program("/usr/lib/fence_kdump/into-image", &dist.join("kdump/into-image"));
@@ -319,47 +320,6 @@ fn install(distribution: &Distribution) {
     distribution.file("/etc/initramfs-tools/conf.d/fence_kdump", conf, 0o644);
     // Of another machine, which is why it stands where a plan written by hand does.
     distribution.file("/etc/fence_kdump/plan", plan(), 0o600);
-}
-
-fn dracut_image(kind: Kind, distribution: &Distribution) -> Vec<u8> {
-    let (network, is_ours, is_early) = kind.dracut().expect("dracut builds it");
-    let module = |name: &str| format!("{DRACUT}/98vm/{name}");
-    let script = include_bytes!("../../src/vm/dracut/module-setup.sh");
-    distribution.file(&module("module-setup.sh"), script, 0o755);
-    distribution.file(&module("online.sh"), include_bytes!("../../src/vm/dracut/online.sh"), 0o755);
-    distribution.file(&module("dump.sh"), include_bytes!("../../src/vm/dracut/dump.sh"), 0o755);
-    let unit = include_bytes!("../../src/vm/dracut/vm-dump.service");
-    distribution.file(&module("vm-dump.service"), unit, 0o644);
-    if is_ours {
-        install(distribution);
-    } else {
-        distribution.program(SENDER, &programs::stock_sender());
-    }
-    let early = if is_early { "fence-kdump" } else { "" };
-    let version = distribution.kernel_version();
-    let packed = if kind == Kind::SquashEarly { compress_modules(distribution) } else { "--zstd" };
-    // What a host's own crash kernel has, without looking at the host that builds it.
-    let command = format!(
-        "VM_NETWORK={network} VM_SENDER={SENDER} dracut --force --no-hostonly --no-hostonly-cmdline \
-         --no-early-microcode {packed} --drivers 'virtio_net virtio_pci virtio_blk ext4' --modules \
-         'systemd systemd-initrd dracut-systemd udev-rules base rootfs-block fs-lib shutdown vm {network} {early}' \
-         /crash.img {version}"
-    );
-    distribution.run(&format!("{}-build", kind.file_name()), &command);
-    distribution.read("/crash.img")
-}
-
-/// Compresses the kernel's modules, which Debian's kernel cannot read then: the sender needs a program for it. Gives
-/// the options for an image with all of it in a file system of its own, which its first `/init` mounts.
-fn compress_modules(distribution: &Distribution) -> &'static str {
-    let command = format!(
-        "find /usr/lib/modules -name '*.ko' -exec xz -1 --check=crc32 {{}} + && depmod {}",
-        distribution.kernel_version()
-    );
-    distribution.run(&format!("{}-modules", Kind::SquashEarly.file_name()), &command);
-    let plan = plan().replace(".ko\n", ".ko.xz\n");
-    distribution.file("/etc/fence_kdump/plan", plan, 0o600);
-    "--add squash --squash-compressor zstd"
 }
 
 /// A disk with a file system in which there is nothing but where the dump goes.
