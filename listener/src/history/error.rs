@@ -12,7 +12,7 @@ use thiserror::Error;
 pub enum HistoryError {
     /// The directory is not there and cannot be made, or is no directory.
     #[error(
-        "state directory {path}: {source}; fence_kdumpd keeps it there, as a user that can write to it"
+        "state directory {path}: {source}; it has to be one that the user of fence_kdumpd can write"
     )]
     Directory {
         /// Which.
