@@ -18,7 +18,7 @@ use crate::fleet::event::Event;
 
 /// So many events share a commit, and the sync that it costs, at most: when whole fleets crash at once, syncs are what
 /// takes the time.
-const BATCH: usize = 2_048;
+pub(super) const BATCH: usize = 2_048;
 
 /// After trouble it is tried again after so long, and then half as often each time.
 const AGAIN: Duration = Duration::from_millis(500);

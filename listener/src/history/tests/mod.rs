@@ -215,7 +215,7 @@ async fn a_disk_that_hangs_costs_what_does_not_fit_and_it_is_told() {
     let told = (0..ROOM + 5_000).filter(|_| history.tell(Arc::clone(&story), heard(1)).is_some());
     let told = told.count();
     assert!(began.elapsed() < Duration::from_secs(1), "nothing waits: {:?}", began.elapsed());
-    assert!((ROOM..=ROOM + 2_000).contains(&told), "{told}");
+    assert!((ROOM..=ROOM + writer::BATCH).contains(&told), "{told}");
     let mut troubles = Vec::new();
     while troubles.len() < 2 {
         match next(&mut history).await {
