@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use fence_kdump_core::Instant;
 use tokio::io::unix::AsyncFd;
@@ -13,16 +12,13 @@ use tokio::time::{Instant as Timer, sleep, sleep_until};
 use super::clients::{Clients, Id, Said};
 use super::packet::{Reply, Request, Status};
 use super::recent::Recent;
-use super::schedule::Schedule;
+use super::schedule::{AGAIN, Schedule};
 use super::seat;
 use crate::address::Address;
 use crate::clock::{self, Reading};
 use crate::line::{News, Notice};
 use crate::socket::{BATCH, Datagram, Port, PortError, Queue};
 use crate::sys::{attempt, watch};
-
-/// How long after a failure the port is tried again.
-const AGAIN: Duration = Duration::from_millis(250);
 
 /// With more news than this waiting, the queue is not emptied for the sake of a newcomer.
 const NEWS: usize = 8;

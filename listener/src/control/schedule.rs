@@ -7,8 +7,8 @@ use tokio::time::{Instant as Timer, Interval, interval, sleep, sleep_until};
 
 use crate::socket::Port;
 
-/// How long after a failure the port is looked at again.
-const AGAIN: Duration = Duration::from_millis(250);
+/// How long after a failure it is tried again.
+pub(super) const AGAIN: Duration = Duration::from_millis(250);
 
 /// Before the queue of an earlier holder is read, those that it served are waited for: what is in the
 /// queue may be for them, and whoever reads it may be gone the next moment. At least this long, since
