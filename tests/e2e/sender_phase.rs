@@ -214,10 +214,8 @@ fn who_reads_is_seen_and_how_far() {
         }
         assert!(start.elapsed() < LIMIT, "{message:?}");
     }
-    let mut rest = Vec::new();
-    pipe.read_to_end(&mut rest).expect("the other half");
-    reader.wait().expect("it ends");
-    // It went too fast to be seen at its end: what came of it is not known.
+    // Killed in the middle, or it might be seen at its end, from where what was read may still have to be written.
+    reader.kill().and_then(|()| reader.wait()).expect("our own process");
     node.hear_phase(BOOTED);
 }
 
