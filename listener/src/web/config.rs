@@ -135,6 +135,12 @@ impl Token {
     }
 }
 
+impl PartialEq for Token {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(&other.0)
+    }
+}
+
 /// What is in the files of a [`WebConfig`]. `Debug` shows nothing of it.
 #[derive(Default)]
 pub(super) struct Secrets {

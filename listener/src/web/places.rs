@@ -79,6 +79,11 @@ impl Places {
         true
     }
 
+    /// All have to leave.
+    pub(super) fn clear(&self) {
+        self.taken().drain(..).for_each(|one| one.connection.abort());
+    }
+
     /// How many connections are open.
     pub(super) fn open(&self) -> usize {
         self.taken().iter().filter(|one| !one.connection.is_finished()).count()

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
 use super::board::{self, Reporter};
-use super::config::{Secrets, WebConfig, WebError};
+use super::config::{WebConfig, WebError};
 use super::hub::{Hub, Inlets};
 use super::past::Past;
 use super::places::{Busy, Place};
@@ -124,13 +124,18 @@ impl Server {
         self.address
     }
 
-    /// Reads the token and the certificate anew, for connections from now on.
+    /// Reads the token and the certificate anew, for connections from now on. Another token ends all that
+    /// are open: an event stream that the old one has opened would show everything for as long as it lasts.
     ///
     /// # Errors
     /// When that is not possible; what was known before stays.
     pub fn reread(&self) -> Result<(), WebError> {
-        let secrets: Secrets = self.app.config.load()?;
+        let secrets = self.app.config.load()?;
+        let is_other = secrets.token != self.app.secrets().token;
         self.app.set_secrets(secrets);
+        if is_other {
+            self.app.places.clear();
+        }
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Who gets in, and how.
 
 use std::fs::{self, Permissions};
-use std::io::{Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use fence_kdump_tests::{Need, requires};
 use tempfile::TempDir;
 
 use super::chromium::Browser;
-use super::client::{connect, get, request};
+use super::client::{connect, get, read_head, request};
 use super::fake::Fake;
 
 const TOKEN: &str = "3f1d7c0a9b8e4d6f5a2c";
@@ -167,11 +167,18 @@ fn only_with_the_token() {
     }
     // Another token, without a new start.
     let other = "another-token-of-enough-signs";
+    let mut stream = connect(address);
+    let old = format!("Host: x\r\nAuthorization: Bearer {TOKEN}");
+    write!(stream, "GET /api/v1/events HTTP/1.1\r\n{old}\r\n\r\n").unwrap();
+    let mut stream = BufReader::new(stream);
+    assert_eq!(read_head(&mut stream).unwrap().status, 200);
     file(&folder, "token", "short");
     assert!(fake.server.reread().is_err());
     assert_eq!(ask("/metrics", &format!("Bearer {TOKEN}")), 200, "the old one stays");
     file(&folder, "token", other);
     fake.server.reread().unwrap();
+    // What the old one has opened is at an end, sooner than within the 30 s that reading waits.
+    io::copy(&mut stream, &mut io::sink()).unwrap();
     assert_eq!(ask("/metrics", &format!("Bearer {TOKEN}")), 401);
     assert_eq!(ask("/metrics", &format!("Bearer {other}")), 200);
 }
