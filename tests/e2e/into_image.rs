@@ -213,9 +213,18 @@ fn settings_are_read_as_kdump_reads_them() {
     let line = format!("KDUMP_PRESCRIPT='{sender} -i 5 one &'\nKDUMP_POSTSCRIPT='{sender} two'\n");
     host.write("/etc/sysconfig/kdump", line, 0o644);
     assert_eq!(host.nodes(), "-i 5 one");
-    let line = format!("KDUMP_POSTSCRIPT='{sender} --phase finished'\n");
-    host.write("/etc/sysconfig/kdump", line, 0o644);
-    assert_eq!(host.run("--nodes").expect_failure().code, Some(3), "a phase is told to nobody");
+    let told = "case $VMCORE_STATUS in (error*) /usr/lib/fence_kdump_send --phase failed;; esac";
+    for line in
+        [format!("{sender} -c 1 one two; {told}"), format!("{told}; {sender} -c 1 one two &")]
+    {
+        host.write("/etc/sysconfig/kdump", format!("KDUMP_POSTSCRIPT='{line}'\n"), 0o644);
+        assert_eq!(host.nodes(), "one two", "{line}");
+    }
+    for phase in ["--phase finished", "-P failed", "-p 7410 --phase=finished"] {
+        let line = format!("KDUMP_POSTSCRIPT='{sender} {phase}'\n");
+        host.write("/etc/sysconfig/kdump", line, 0o644);
+        assert_eq!(host.run("--nodes").expect_failure().code, Some(3), "a phase is told to nobody");
+    }
 }
 
 /// Whatever fails, the image starts as it would have started.

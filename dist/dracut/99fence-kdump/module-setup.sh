@@ -1,8 +1,7 @@
 #!/bin/bash
 # dracut module: in a crash kernel, fence_kdump_send speaks before there are udev, systemd and a network.
 #
-# Install: install -D -m 755 dist/dracut/99fence-kdump/module-setup.sh \
-#              /usr/lib/dracut/modules.d/99fence-kdump/module-setup.sh
+# Install: install -D -m 755 -t /usr/lib/dracut/modules.d/99fence-kdump dist/dracut/99fence-kdump/*.sh
 #          install -D -m 755 dist/kdump/into-image /usr/lib/fence_kdump/into-image
 #          and fence_kdump_send in place of the stock one: /usr/libexec/fence_kdump_send (RHEL, Fedora),
 #          /usr/lib/fence_kdump_send (SUSE), /usr/libexec/fence-agents/fence_kdump_send (Debian)
@@ -33,7 +32,13 @@ install() {
     # shellcheck disable=SC2154 # dracut's own variables
     /usr/lib/fence_kdump/into-image "$initdir" "$kernel"
     case $? in
-        0) ;;
+        0)
+            # kdump-utils runs what is there, with the dump's exit status; nobody else looks.
+            # shellcheck disable=SC2154 # dracut's own variable
+            for event in post emergency; do
+                inst_script "$moddir/failed.sh" "/etc/kdump/$event.d/00-fence_kdump"
+            done
+            ;;
         3) dwarn "fence_kdump: nobody is to be told: no fence_kdump_nodes in /etc/kdump.conf, no cluster with fence_kdump" ;;
         # The dump is worth more than a message: the image is built all the same.
         *) derror "fence_kdump: this crash kernel does not speak early" ;;

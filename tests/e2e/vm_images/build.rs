@@ -309,9 +309,9 @@ pub(crate) fn install(distribution: &Distribution) {
     let dist = programs::workspace().join("dist");
     distribution.program(SENDER, &our_sender());
     distribution.program("/usr/lib/fence_kdump/into-image", &dist.join("kdump/into-image"));
-    let module = "99fence-kdump/module-setup.sh";
-    let path = format!("{DRACUT}/{module}");
-    distribution.program(&path, &dist.join("dracut").join(module));
+    for module in ["99fence-kdump/module-setup.sh", "99fence-kdump/failed.sh"] {
+        distribution.program(&format!("{DRACUT}/{module}"), &dist.join("dracut").join(module));
+    }
     distribution.program(
         "/usr/share/initramfs-tools/hooks/fence_kdump",
         &dist.join("initramfs-tools/hooks/fence_kdump"),

@@ -42,6 +42,11 @@ pub(crate) fn image(kind: Kind, distribution: &Distribution) -> Vec<u8> {
         let check = "zstd -dcq /crash.img | cpio -itv --quiet | \
              grep -e '^-rw------- .* etc/fence_kdump/node.key$'";
         distribution.run(&format!("{}-key", kind.file_name()), check);
+        // Where kdump-utils looks, and not on the host, where it would be an administrator's.
+        let check = "zstd -dcq /crash.img | cpio -itv --quiet >/contents; for event in post emergency; do \
+             grep -e '^-rwxr-xr-x .* etc/kdump/'$event'.d/00-fence_kdump$' /contents || exit; done; \
+             test ! -e /etc/kdump/post.d";
+        distribution.run(&format!("{}-failed", kind.file_name()), check);
     }
     distribution.read("/crash.img")
 }
