@@ -9,7 +9,7 @@ use fence_kdump_benches::cost::{LARGE, Peer, drain, median};
 use fence_kdump_benches::files::Files;
 use fence_kdump_benches::receiver::Receiver;
 use fence_kdump_benches::sys::{Sender, come_first};
-use fence_kdump_benches::{number, traffic};
+use fence_kdump_benches::{number, programs, traffic};
 
 use crate::note;
 use crate::question::{ask, quantile};
@@ -62,6 +62,7 @@ pub(crate) fn all_at_once(daemon: &Path) {
     });
     daemon.wait_drained();
     let cpu = (daemon.cpu() - before) as f64 / 1e9 / time.as_secs_f64();
+    let recorded = recorded(&files);
     println!("\n100,000 nodes crash at once and send once a second for {time:?}:\n");
     println!("| what | measured | goal |\n|------|---------:|-----:|");
     println!("| datagrams | {sent} | |");
@@ -73,6 +74,7 @@ pub(crate) fn all_at_once(daemon: &Path) {
         println!("| answer, {part} of {} | {:.2?} | {goal} |", times.len(), quantile(&times, part));
     }
     println!("| questions without an answer | {failed} | 0 |");
+    println!("| events in the history | {recorded} | {} |", 2 * NODES);
     println!("| threads | {} | |", daemon.threads());
     let row = "crash";
     note_needs(row, &daemon, memory);
@@ -81,9 +83,29 @@ pub(crate) fn all_at_once(daemon: &Path) {
     note(row, "dropped", &[daemon.drops() as f64]);
     note(row, "processors", &[cpu]);
     note(row, "unanswered", &[f64::from(failed)]);
+    note(row, "recorded", &[recorded as f64]);
+    note(row, "recorded limit", &[f64::from(2 * NODES)]);
     note(row, "verdict", &[milliseconds(quantile(&times, 0.5))]);
     note(row, "late verdict", &[milliseconds(quantile(&times, 0.999))]);
     note(row, "late verdict limit", &[5.0]);
+}
+
+/// How many nodes are in the history as having started, and as dumping, once nothing more is written to it.
+fn recorded(files: &Files) -> usize {
+    let mut before = None;
+    loop {
+        let mut program = programs::command(programs::ours("fence_kdumpctl"));
+        program.args(["history", "--events", "--json", "--limit", "10000000", "--state-dir"]);
+        let output = program.arg(files.state_dir()).output().expect("it runs");
+        let text = String::from_utf8(output.stdout).expect("JSON");
+        let count = |kind: &str| text.matches(&format!("\"{kind}\"")).count();
+        let now = count("started") + count("dumping");
+        if before == Some(now) {
+            return now;
+        }
+        before = Some(now);
+        sleep(Duration::from_secs(1));
+    }
 }
 
 /// A million configured nodes: how long the daemon takes to start, and what a datagram costs beside ten.

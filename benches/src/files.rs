@@ -1,13 +1,14 @@
 //! What a daemon reads when it starts.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use crate::traffic;
 
 /// What a daemon reads when it starts.
 pub struct Files {
     /// Goes with this.
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     config: String,
 }
 
@@ -52,7 +53,13 @@ impl Files {
         std::fs::write(path("nodes"), list).expect("a file");
         std::fs::write(path("config"), text).expect("a file");
         let config = path("config").to_str().expect("a plain name").to_owned();
-        Self { _dir: dir, config }
+        Self { dir, config }
+    }
+
+    /// Where the daemon keeps its state.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
     }
 
     /// The daemon's arguments.

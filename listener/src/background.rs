@@ -1,6 +1,6 @@
 //! Which threads come first, and which can wait a moment.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::getpriority_process;
 
@@ -21,10 +21,26 @@ pub(crate) fn give_way() {
     drop(schedule(NICE, Duration::ZERO));
 }
 
-/// A thread that gives way and works for longer without asking the kernel for anything: now is a good moment to stop.
-/// Without one, there are kernels that let it go on to their next tick, for 4 ms or 10 (`sched(7)`).
-pub(crate) fn let_others() {
-    std::thread::yield_now();
+/// A thread that gives way and works for longer without asking the kernel for anything.
+pub(crate) struct Work {
+    /// When it last let others.
+    since: Instant,
+}
+
+impl Work {
+    pub(crate) fn begin() -> Self {
+        Self { since: Instant::now() }
+    }
+
+    /// Now is a good moment to stop, if it went on for longer than those want to wait that come first. Without one, there are
+    /// kernels that let it go on to their next tick, for 4 ms or 10 (`sched(7)`); with one more often than that, others
+    /// that only give way, too, would have all of the processor.
+    pub(crate) fn let_others(&mut self) {
+        if self.since.elapsed() >= TURN {
+            std::thread::yield_now();
+            self.since = Instant::now();
+        }
+    }
 }
 
 /// This thread hears and answers: it has its turn as soon as there is something to do.

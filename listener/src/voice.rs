@@ -17,6 +17,10 @@ use crate::background;
 /// How many lines may wait for a listener.
 const ROOM: usize = 256;
 
+/// In this time, a listener says as many lines as may wait for it, and no more: what comes faster is not read by
+/// anybody, and would take the processor from those who have to do with what happens.
+const BREATH: Duration = Duration::from_millis(50);
+
 /// How long the end waits for all listeners together.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -164,11 +168,16 @@ impl Listener {
         let left = Arc::clone(&waiting);
         let speak = move || {
             background::give_way();
+            let (mut begun, mut lines) = (Instant::now(), 0);
             for item in items {
-                let missed = missing.swap(0, Ordering::Relaxed);
-                if missed > 0 {
-                    say(Weight::Warning, &format!("{missed} lines were dropped: nobody read them"));
+                let rest = BREATH.saturating_sub(begun.elapsed());
+                if lines >= ROOM {
+                    thread::sleep(rest);
                 }
+                if lines >= ROOM || rest.is_zero() {
+                    (begun, lines) = (Instant::now(), 0);
+                }
+                lines = lines.saturating_add(1);
                 match item {
                     Item::Line(weight, line) => {
                         say(weight, &line);
@@ -176,6 +185,14 @@ impl Listener {
                     }
                     // Whoever waited may have gone.
                     Item::Flush(done) => drop(done.send(())),
+                }
+                // Once for many, and before nothing follows.
+                if lines == 1 || left.load(Ordering::Relaxed) == 0 {
+                    let missed = missing.swap(0, Ordering::Relaxed);
+                    if missed > 0 {
+                        let line = format!("{missed} lines were dropped: more than anybody reads");
+                        say(Weight::Warning, &line);
+                    }
                 }
             }
         };
@@ -218,20 +235,25 @@ fn is_journal() -> bool {
 
 fn to_syslog(program: &'static str) -> Option<Listener> {
     const DAEMON: u8 = 3 << 3;
+    const AGAIN: Duration = Duration::from_secs(1);
     let mut log = None;
+    let mut silent_since: Option<Instant> = None;
     Listener::start(move |weight, line| {
-        if weight == Weight::Detail {
+        // Where there is no syslog, looking for it takes longer than to speak.
+        if weight == Weight::Detail || silent_since.is_some_and(|since| since.elapsed() < AGAIN) {
             return;
         }
         let priority = DAEMON | weight.severity();
         let text = format!("<{priority}>{program}[{}]: {line}", std::process::id());
         for _ in 0..2 {
-            if log.is_none() {
-                log = connect_syslog();
-            }
+            log = log.take().or_else(connect_syslog);
             match log.as_ref().map(|log: &UnixDatagram| log.send(text.as_bytes())) {
+                Some(Ok(_)) => return,
                 Some(Err(_)) => log = None,
-                Some(Ok(_)) | None => return,
+                None => {
+                    silent_since = Some(Instant::now());
+                    return;
+                }
             }
         }
     })
@@ -272,6 +294,22 @@ mod tests {
         assert!(lines.iter().any(|line| line.contains("lines were dropped")));
         assert!(lines.len() < ROOM);
         assert_eq!(lines.last().map(String::as_str), Some("last words"));
+    }
+
+    #[test]
+    fn what_nobody_can_read_is_not_said() {
+        let (tell, told) = mpsc::channel();
+        let listener = Listener::start(move |_, line| drop(tell.send(line.to_owned())));
+        let voice =
+            Voice { listeners: listener.into_iter().collect(), said: Mutex::default(), verbose: 0 };
+        let start = Instant::now();
+        while start.elapsed() < 6 * BREATH {
+            voice.say_of_many(Weight::Info, || "crashed".to_owned());
+        }
+        let breaths = start.elapsed().as_millis() / BREATH.as_millis() + 2;
+        drop(voice);
+        let lines = told.iter().count() as u128;
+        assert!(lines <= (breaths + 1) * (ROOM as u128 + 1), "{lines} in {breaths}");
     }
 
     #[test]

@@ -240,6 +240,7 @@ pub(crate) const CRASHES: Table = Table {
         column("verdict, median", &[("fleet", "verdict", Unit::Milliseconds)]),
         column("verdict, 99.9 % within", &[("fleet", "late verdict", Unit::Milliseconds)]),
         column("not answered", &[("fleet", "unanswered", Unit::Count)]),
+        column("events in the history", &[("fleet", "recorded", Unit::Count)]),
         column("each datagram", &[("fleet", "cost", Unit::Nanoseconds)]),
         column("as a multiple of 10 nodes", &[("fleet", "ratio", Unit::Times)]),
     ],

@@ -12,7 +12,7 @@ use super::rows::{self, Stamp};
 use super::schema::{self, Found};
 use super::writer::Item;
 use super::{Known, Limits, Opening};
-use crate::background;
+use crate::background::Work;
 use crate::clock::unix_ms;
 use crate::store::clock_name;
 
@@ -125,6 +125,7 @@ impl Database {
             Stamp { clock: self.clock.as_deref().unwrap_or_default(), opening: self.opening };
         let mut next = self.next_event;
         let (mut done, mut skipped) = (0_usize, 0_u64);
+        let mut work = Work::begin();
         for item in batch {
             if done > 0 && done.is_multiple_of(LOOK) && file::sizes(path).1 > prune::LOG {
                 break;
@@ -148,7 +149,7 @@ impl Database {
                 Err(error) if is_of_item(&error) => skipped = skipped.saturating_add(1),
                 Err(error) => return Err(told(error)),
             }
-            background::let_others();
+            work.let_others();
         }
         transaction.commit().map_err(told)?;
         self.next_event = next;

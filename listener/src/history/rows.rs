@@ -247,9 +247,10 @@ pub(super) fn known(
     let latest = "session.number = (SELECT max(number) FROM session WHERE node = node.number)";
     let ended =
         format!("SELECT {columns} FROM node JOIN session ON {latest} WHERE end IS NOT NULL");
+    // With a limit, only two numbers of each are kept to be sorted, instead of everything.
     let open = format!(
-        "SELECT {columns} FROM session JOIN node ON node.number = session.node
-         WHERE end IS NULL ORDER BY last"
+        "SELECT {columns} FROM (SELECT number AS open FROM session WHERE end IS NULL ORDER BY last LIMIT -1)
+         CROSS JOIN session ON session.number = open CROSS JOIN node ON node.number = session.node"
     );
     for query in [ended, open] {
         let mut query = connection.prepare(&query)?;

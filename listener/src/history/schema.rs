@@ -38,7 +38,6 @@ const TABLES: &str = "
         opening INTEGER NOT NULL        -- which opening of the file it was last changed in
     ) STRICT;
     CREATE INDEX session_of_node ON session (node);
-    CREATE INDEX session_open ON session (last) WHERE end IS NULL;
     CREATE INDEX session_over ON session (last_event) WHERE end IS NOT NULL;
     CREATE TABLE event (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
