@@ -108,7 +108,7 @@ fn receivers(page: &mut Page<'_>) {
             "### Large fleets",
             "A *verdict* takes from the connection of whoever asks to the answer, while the messages of all come \
              in. The daemon has one processor for everything. Of events for which the history has no room at the moment, \
-             it counts how many there were; all sessions are in it. *Of* is the goal.",
+             it only counts how many there were. *Of* is the goal.",
         ],
         &[&CRASHES],
     );
