@@ -41,7 +41,7 @@ pub struct Watch {
     dump: Dump,
     /// Whether somebody has begun to read since this was asked last.
     fresh: bool,
-    /// Whether process 1 has asked this one to end.
+    /// Whether process 1 ends everything.
     ending: bool,
     /// Who asks this process to end.
     end: File,
@@ -146,7 +146,8 @@ impl Watch {
         }
     }
 
-    /// Whether process 1 has become the one that ends everything, or says so.
+    /// Whether process 1 has become the one that ends everything, or says so. It becomes others after that, and
+    /// what was said stays true.
     fn is_ending(&mut self) -> bool {
         // As a shell has it for who is ended by SIGTERM.
         const TERMINATED: u8 = 128 + 15;
@@ -160,7 +161,8 @@ impl Watch {
         }
         let mut buffer = [MaybeUninit::uninit(); 32];
         let name = self.processes.file_in(c"1/comm", false);
-        name.read(&mut buffer).is_ok_and(|name| name == b"systemd-shutdow\n")
+        self.ending = name.read(&mut buffer).is_ok_and(|name| name == b"systemd-shutdow\n");
+        self.ending
     }
 
     fn is_reader(&self, [process, file]: [u32; 2]) -> bool {

@@ -25,7 +25,8 @@ fn signing() -> (Root, NodeKey) {
     (root, key)
 }
 
-/// Signed messages say that the node is about to reboot when process 1 has become systemd's last program.
+/// Signed messages say that the node is about to reboot when process 1 has become systemd's last program; and
+/// nothing else after that, although process 1 goes on to that of the initrd.
 #[test]
 fn the_end_is_seen_coming() {
     if !requires(&NEEDS) {
@@ -33,8 +34,8 @@ fn the_end_is_seen_coming() {
     }
     let net = Netns::new();
     let (root, key) = signing();
-    fs::copy("/usr/bin/sleep", root.path().join("systemd-shutdown")).expect("a copy");
-    root.program("init", "#!/bin/sh\nread -r line\nexec /systemd-shutdown 60\n");
+    root.program("systemd-shutdown", "#!/bin/sh\nread -r line\nexec /usr/bin/sleep 60\n");
+    root.program("init", "#!/bin/sh\nread -r line\nexec /systemd-shutdown\n");
     let socket = hears(&net);
     let phase = || {
         let message = Signed::read(&datagram::next(&socket));
@@ -49,6 +50,9 @@ fn the_end_is_seen_coming() {
     for _ in 0..5 {
         assert_eq!(phase(), 5, "leaving, with a burst of its own");
     }
+    first.write_stdin(b"go on\n").expect("it reads");
+    socket.set_read_timeout(Some(Duration::from_secs(2))).expect("our own socket");
+    assert!(socket.recv(&mut [0; 600]).is_err(), "nothing else is said");
 }
 
 /// The same when process 1 ends all processes, as busybox's init does; anybody else ends just the sender.
