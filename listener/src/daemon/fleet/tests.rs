@@ -132,6 +132,30 @@ fn a_session_moves_with_messages_that_are_believed_and_with_no_others() {
     assert_eq!(state(&fleet, 15).state, "rebooted");
 }
 
+/// It may be tried again; and whoever has said it still runs its crash kernel.
+#[test]
+fn a_dump_that_fails_is_shown_and_ends_nothing() {
+    let mut fleet = fleet_with((Policy::Signed, Some(examiner())), &["n1=10.0.0.1"]);
+    let phases = [
+        (Phase::Dumping, "started, it is in its crash kernel"),
+        (Phase::Failed, "dumping"),
+        (Phase::Dumping, "dumping"),
+        (Phase::Failed, "failed"),
+        (Phase::Dumping, "dumping"),
+        (Phase::Failed, "failed"),
+    ];
+    for (number, (phase, said)) in (1..).zip(phases) {
+        let message = Specimen { phase: Some(phase), ..Specimen::of("n1", number) };
+        let told = judge(&mut fleet, &message, 10 + number, Ok(())).unwrap();
+        assert_eq!(told, format!("n1 (192.0.2.99, signed): {said}"));
+        let node = status(&fleet, 10 + number).pop().unwrap();
+        let state = if number == 1 { "started" } else { "dumping" };
+        assert_eq!((node.state.as_str(), node.phase.as_deref()), (state, Some(phase.name())));
+    }
+    let end = Specimen { phase: Some(Phase::Leaving), ..Specimen::of("n1", 9) };
+    assert!(judge(&mut fleet, &end, 19, Ok(())).unwrap().contains("leaves its crash kernel"));
+}
+
 #[test]
 fn an_answer_is_believed_at_once_and_alone_under_live() {
     let mut fleet = fleet_with((Policy::Live, Some(examiner())), &["n1=10.0.0.1"]);
