@@ -1,10 +1,17 @@
 //! What this node is doing, as far as that is known: PHASE and PROGRESS, PROTOCOL.md §4.
 //!
 //! It is known from scripts that say so (`--phase`), and otherwise from what can be seen of whoever has the
-//! memory of the crashed kernel open. Nothing is concluded from silence: that a reader has gone does not say
-//! that the dump is whole, or written, so only a script says *finished* or *failed*. Nor would the way in which it
-//! ended, which the kernel tells who asks for process events: scripts read for other things first, pipe into what
-//! may fail by itself, and try again with another tool.
+//! memory of the crashed kernel open.
+//!
+//! Only a script says *finished*. That a reader has gone does not say that the dump is whole, nor does it that the
+//! reader has ended well: it may have written into a pipe whose other end fails, or to where a script then finds too
+//! little room. And *finished* ends the session: who says so too soon is power-fenced while it still works.
+//!
+//! *Failed* ends nothing, and the kernel tells who asks when a process has ended badly. But not everybody who reads
+//! makes the dump: scripts also take the log of the crashed kernel, before or after it. And when a tool fails, they try
+//! another one, which may write less and do well. So somebody who has written as much as a dump must have ended
+//! badly, and nobody else have written as much; or everybody who was seen has ended badly. Then it is waited whether
+//! somebody tries again.
 
 use crate::schedule::Millis;
 use crate::signer::BOOTED;
@@ -51,7 +58,8 @@ pub struct Sight {
     pub moved: Option<[u64; 2]>,
 }
 
-/// How much a process reads besides: programs, libraries, configuration.
+/// How much a process reads besides: programs, libraries, configuration. Nor has a log more, and so little is no
+/// dump.
 const BESIDES: u64 = 1 << 20;
 
 /// How long nobody may read before the dump counts as not going on: there are tools that read twice,
@@ -70,17 +78,58 @@ pub struct Dump {
     position: u64,
     /// When nobody was seen for the first time.
     gone: Millis,
+    /// Whether it has ended badly.
+    broken: bool,
+    /// How much the one has written that reads, or was the last to.
+    written: Amount,
+    /// The most that anybody before it has written, of those who have ended badly; and of all others.
+    lost: Amount,
+    kept: Amount,
 }
+
+/// How much somebody has written, and 1 more; 0 when there was nobody, the most there is where that is not known.
+type Amount = u64;
 
 impl Dump {
     /// Nobody has been seen.
-    pub const NONE: Self =
-        Self { doing: Doing::BOOTED, straight: false, again: false, position: 0, gone: Millis(0) };
+    pub const NONE: Self = Self {
+        doing: Doing::BOOTED,
+        straight: false,
+        again: false,
+        position: 0,
+        gone: Millis(0),
+        broken: false,
+        written: 0,
+        lost: 0,
+        kept: 0,
+    };
 
     /// Another process begins to read.
     pub fn begin(&mut self) {
-        *self = Self { straight: true, ..Self::NONE };
+        let [lost, kept] = self.all();
+        *self = Self { straight: true, written: Amount::MAX, lost, kept, ..Self::NONE };
         self.doing.phase = DUMPING;
+    }
+
+    /// The most that anybody has written, of those who have ended badly; and of all others.
+    fn all(&self) -> [Amount; 2] {
+        if self.broken {
+            [self.lost.max(self.written), self.kept]
+        } else {
+            [self.lost, self.kept.max(self.written)]
+        }
+    }
+
+    /// The process that reads, or was the last to, has ended by a signal or with another status than 0.
+    pub fn break_off(&mut self, now: Millis) {
+        // Who goes on without the file for so long does not end because of it.
+        self.broken |= self.gone == Millis(0) || now.since(self.gone) < PAUSE;
+    }
+
+    /// Whether the dump was not written, should nobody try again.
+    pub fn has_failed(&self) -> bool {
+        let [lost, kept] = self.all();
+        kept <= BESIDES && lost > BESIDES || kept == 0 && lost > 0
     }
 
     /// It goes on.
@@ -94,6 +143,9 @@ impl Dump {
         let read = moved.map_or(position, |[read, _]| read);
         self.straight &= position >= self.position && read >= position && read <= enough;
         self.position = position;
+        if let Some([_, written]) = moved {
+            self.written = written.saturating_add(1);
+        }
         let sure = core::mem::replace(&mut self.again, true) && position >= BESIDES;
         self.doing.progress = match moved {
             // It may yet be mapped, or jumped in.
@@ -110,8 +162,14 @@ impl Dump {
         let whole = total > 0 && done >= total;
         if self.gone == Millis(0) {
             self.gone = now;
-        } else if now.since(self.gone) >= PAUSE && !whole {
-            *self = Self::NONE;
+        }
+        if now.since(self.gone) < PAUSE {
+            return;
+        }
+        if self.has_failed() {
+            self.doing = Doing { phase: FAILED, ..Doing::BOOTED };
+        } else if !whole {
+            self.doing = Doing::BOOTED;
         }
     }
 }
@@ -125,6 +183,47 @@ mod tests {
 
     fn seen(position: u64, read: u64, written: u64) -> Sight {
         Sight { position, size: 100 * MIB, moved: Some([read, written]) }
+    }
+
+    /// One who reads, writes so much, and may end badly.
+    #[derive(Clone, Copy, Debug)]
+    struct Reader {
+        written: Option<u64>,
+        breaks: bool,
+    }
+
+    const fn well(written: u64) -> Reader {
+        Reader { written: Some(written), breaks: false }
+    }
+
+    const fn badly(written: u64) -> Reader {
+        Reader { written: Some(written), breaks: true }
+    }
+
+    /// What is said when these have read, a moment after each other.
+    fn after(readers: &[Reader]) -> u8 {
+        let mut dump = Dump::NONE;
+        let mut now = 0;
+        for Reader { written, breaks } in readers {
+            dump.begin();
+            let moved = written.map(|written| [3 * MIB, written]);
+            dump.go_on(&Sight { position: 2, size: 100 * MIB, moved });
+            now += 1000;
+            dump.pause(Millis(now));
+            if *breaks {
+                dump.break_off(Millis(now));
+            }
+            assert_eq!(dump.doing.phase, DUMPING, "{readers:?}");
+        }
+        dump.pause(Millis(now + 9_999));
+        assert_eq!(dump.doing.phase, DUMPING, "somebody may try again: {readers:?}");
+        dump.pause(Millis(now + 10_000));
+        let phase = dump.doing.phase;
+        assert_eq!(dump.has_failed(), phase == FAILED);
+        dump.break_off(Millis(now + 20_000));
+        dump.pause(Millis(now + 20_000));
+        assert_eq!(dump.doing, Doing { phase, ..Doing::BOOTED }, "{readers:?}");
+        phase
     }
 
     fn progress(sights: &[Sight]) -> [u64; 2] {
@@ -200,7 +299,64 @@ mod tests {
         }
     }
 
+    #[test]
+    fn how_readers_end() {
+        const LOG: u64 = 200_000;
+        for readers in [
+            &[badly(50 * MIB)][..],
+            &[badly(0)],
+            &[Reader { written: None, breaks: true }],
+            &[well(LOG), badly(50 * MIB)],
+            &[badly(50 * MIB), well(LOG)],
+            &[badly(LOG), badly(50 * MIB), badly(0)],
+        ] {
+            assert_eq!(after(readers), FAILED, "{readers:?}");
+        }
+        for readers in [
+            &[well(50 * MIB)][..],
+            &[badly(LOG), well(50 * MIB)],
+            &[well(50 * MIB), badly(LOG)],
+            // Another tool, which writes less.
+            &[badly(50 * MIB), well(5 * MIB)],
+            // Nobody can tell which of them is the dump.
+            &[badly(LOG), well(0)],
+            &[well(0), badly(LOG)],
+            &[Reader { written: None, breaks: true }, Reader { written: None, breaks: false }],
+        ] {
+            assert_eq!(after(readers), BOOTED, "{readers:?}");
+        }
+    }
+
+    /// What it has read to its end is of no use to anybody if it could not write it.
+    #[test]
+    fn whole_but_broken() {
+        let mut dump = Dump::NONE;
+        dump.begin();
+        dump.go_on(&seen(0, 0, 0));
+        dump.go_on(&seen(100 * MIB, 100 * MIB, 99 * MIB));
+        dump.break_off(Millis(1000));
+        dump.pause(Millis(1000));
+        dump.pause(Millis(11_000));
+        assert_eq!(dump.doing.phase, FAILED);
+        dump.begin();
+        assert_eq!(dump.doing.phase, DUMPING, "somebody tries again");
+    }
+
     proptest! {
+        /// Nothing is said of a dump that may be well: nobody has ended badly, or somebody else has written as much.
+        #[test]
+        fn any_readers(list in proptest::collection::vec((0u64..4 * MIB, any::<bool>()), 1..6)) {
+            let readers: Vec<_> =
+                list.iter().map(|(written, breaks)| Reader { written: Some(*written), breaks: *breaks }).collect();
+            let may_be_well = !list.iter().any(|(_, breaks)| *breaks)
+                || list.iter().any(|(written, breaks)| !breaks && *written >= BESIDES);
+            let phase = after(&readers);
+            prop_assert!(phase == BOOTED || phase == FAILED && !may_be_well);
+            if list.iter().all(|(_, breaks)| *breaks) {
+                prop_assert_eq!(phase, FAILED);
+            }
+        }
+
         /// Whatever is seen, the node dumps, and no more is done than there is.
         #[test]
         fn any_sight(numbers: [u64; 4], counts: bool, earlier: [u64; 4]) {

@@ -6,9 +6,9 @@ use core::mem::MaybeUninit;
 
 use heapless::Vec;
 
-use crate::phase::{Doing, Dump, LEAVING, Sight};
+use crate::phase::{Doing, Dump, FAILED, LEAVING, Sight};
 use crate::schedule::Millis;
-use crate::sys::{self, File, process};
+use crate::sys::{self, File, Socket, process};
 use crate::text::{fields, pieces};
 
 /// Where the kernel shows the memory of the crashed one.
@@ -45,6 +45,8 @@ pub struct Watch {
     ending: bool,
     /// Who asks this process to end.
     end: File,
+    /// Told when the reader ends badly.
+    bad_end: Socket,
 }
 
 /// A path in `/proc`.
@@ -91,6 +93,7 @@ impl Watch {
         fresh: false,
         ending: false,
         end: File::NONE,
+        bad_end: Socket::NONE,
     };
 
     /// Looks from now on, if this is a crash kernel; or for who reads another file, which stands in for
@@ -115,11 +118,24 @@ impl Watch {
     #[inline(never)]
     pub fn look(&mut self, now: Millis) -> Doing {
         self.due = now.plus(OFTEN);
+        // It is told after the files are closed: the reader may be gone by then.
+        if self.bad_end.is_open() && self.bad_end.receive(&mut [MaybeUninit::uninit()]).is_ok() {
+            self.dump.break_off(now);
+        }
         if self.next <= now {
             self.next = now.plus(EVERY);
             self.look_at_reader(now);
         }
-        if self.is_ending() { Doing { phase: LEAVING, ..self.dump.doing } } else { self.dump.doing }
+        let was_ending = self.ending;
+        if !self.is_ending() {
+            return self.dump.doing;
+        }
+        if !was_ending && self.dump.has_failed() {
+            // Nobody will try again. Said once, and then the last word at once.
+            self.due = now;
+            return Doing { phase: FAILED, ..Doing::BOOTED };
+        }
+        Doing { phase: LEAVING, ..self.dump.doing }
     }
 
     /// Whether another process has begun to read since the last time.
@@ -136,6 +152,7 @@ impl Watch {
             if self.reader != [0; 2] {
                 self.dump.begin();
                 self.fresh = true;
+                self.listen();
             }
         }
         if self.reader == [0; 2] {
@@ -144,6 +161,21 @@ impl Watch {
             let sight = self.sight();
             self.dump.go_on(&sight);
         }
+    }
+
+    /// Asks to be told how the reader ends.
+    ///
+    /// That is told in the first namespaces alone, with the numbers that processes have there. So it is only asked
+    /// where they are seen by these numbers, and where there is somebody to ask: or the kernel would look for a
+    /// module, and wait for it.
+    #[inline(never)]
+    fn listen(&mut self) {
+        let mut buffer = [MaybeUninit::uninit(); 32];
+        let numbers = self.processes.link_in(c"self/ns/pid", &mut buffer);
+        let here = numbers == b"pid:[4026531836]"
+            && self.processes.file_in(c"self/net/connector", false).is_open();
+        let [process, _] = self.reader;
+        self.bad_end = if here { Socket::for_bad_end_of(process) } else { Socket::NONE };
     }
 
     /// Whether process 1 has become the one that ends everything, or says so. It becomes others after that, and

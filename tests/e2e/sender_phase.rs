@@ -1,6 +1,9 @@
 //! What the sender says that its node is doing, and how senders of one machine agree. A file stands in
 //! for the memory of the crashed kernel here; the real one is read in the virtual machine.
 
+#[path = "sender_phase/failed.rs"]
+mod failed;
+
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::{Need, Netns, Proc, Run, datagram, programs, requires};
 use std::fs::File;
@@ -215,6 +218,7 @@ fn who_reads_is_seen_and_how_far() {
         assert!(start.elapsed() < LIMIT, "{message:?}");
     }
     // Killed in the middle, or it might be seen at its end, from where what was read may still have to be written.
+    // How it ended is not told in a network of its own.
     reader.kill().and_then(|()| reader.wait()).expect("our own process");
     node.hear_phase(BOOTED);
 }

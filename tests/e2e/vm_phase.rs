@@ -1,6 +1,6 @@
 //! The memory of a kernel that really crashed is read, as it is everywhere: by cp, through a pipe as to ssh,
 //! by makedumpfile that maps it and by makedumpfile that does not. The sender says how far that is, of the
-//! first two, and how much is written, of the others.
+//! first two, and how much is written, of the others; and that the dump has failed, when it has.
 
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::vm::{Assets, Image, Machine, Moment, Sender};
@@ -14,9 +14,11 @@ use tempfile::TempDir;
 const BOOTED: u64 = 1;
 const DUMPING: u64 = 2;
 const FINISHED: u64 = 3;
+const FAILED: u64 = 4;
+const LEAVING: u64 = 5;
 
-/// What runs in the crash kernel in the sender's place: it unpacks what follows it, the sender too.
-const SCRIPT: &str = r#"#!/bin/busybox sh
+/// What runs in the crash kernel in the sender's place begins with this: it unpacks what follows it, the sender too.
+const BEGIN: &str = r#"#!/bin/busybox sh
 say() { echo "<2>vm: $*" >/dev/kmsg; }
 mkdir /x /tmp
 tail -c +OFFSET "$0" | tar xz -C /x
@@ -24,14 +26,18 @@ set -o pipefail
 # As to a disk or a network: an idle machine reads this little memory faster than anybody looks.
 slowly() { sleep 4; cat >/dev/null; }
 dump() { /x/ld.so --library-path /x /x/makedumpfile "$@"; }
+/x/fence_kdump_send -v -i1 -k /x/key "$@" &
+say "size of vmcore: $(stat -c %s /proc/vmcore)."
+sleep 2
+"#;
+
+/// All goes well.
+const WELL: &str = r#"
 end() {
     say "$1: $2"
     /x/fence_kdump_send --phase booted || say "nobody could be told"
     sleep 2
 }
-/x/fence_kdump_send -v -i1 -k /x/key "$@" &
-say "size of vmcore: $(stat -c %s /proc/vmcore)."
-sleep 2
 cp /proc/vmcore /dev/null &
 sleep 0.3; kill -STOP $!; sleep 4; kill -CONT $!
 wait $!
@@ -49,8 +55,26 @@ wait
 exit
 "#;
 
+/// The disk is full; then whoever the dump is sent to goes away, and the machine reboots at once.
+const BADLY: &str = r#"
+mkdir /small
+mount -t tmpfs -o size=1m none /small
+/x/ld.so --library-path /x /x/makedumpfile -d 31 /proc/vmcore /small/dump &
+# It would be over before anybody looks.
+until ls -l /proc/$!/fd | grep -q vmcore; do kill -0 $! || break; done
+kill -STOP $!; sleep 4; kill -CONT $!
+wait $!
+say "full: $?"
+sleep 13
+dump -F -d 31 /proc/vmcore | sleep 4
+say "gone: $?"
+printf '#!/bin/busybox sh\nsleep 4\nreboot -f\n' >/systemd-shutdown
+chmod 755 /systemd-shutdown
+exit
+"#;
+
 /// The script with everything that it unpacks.
-fn packed(folder: &Path) -> std::path::PathBuf {
+fn packed(folder: &Path, end: &str) -> std::path::PathBuf {
     let parts = folder.join("parts");
     fs::create_dir(&parts).expect("our own folder");
     let copy = |from: &Path, name: &str| {
@@ -74,7 +98,8 @@ fn packed(folder: &Path) -> std::path::PathBuf {
     archive.args(["cz", "--owner=0", "--group=0", "-C"]).arg(&parts).arg(".");
     let archive = archive.output().expect("tar").stdout;
     // A number of as many digits as the word that it stands for.
-    let script = SCRIPT.replace("OFFSET", &format!("{:06}", SCRIPT.len() + 1));
+    let script = [BEGIN, end].concat();
+    let script = script.replace("OFFSET", &format!("{:06}", script.len() + 1));
     let program = folder.join("packed");
     fs::write(&program, [script.as_bytes(), &archive].concat()).expect("our own file");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("our own file");
@@ -87,23 +112,51 @@ fn progress(message: &Signed) -> Option<[u64; 2]> {
     Some([number(0), number(8)])
 }
 
+/// A machine that has crashed, and runs this.
+struct Crashed {
+    machine: Machine,
+    _image: Image,
+    _net: Netns,
+    _folder: TempDir,
+}
+
+impl Crashed {
+    fn with(name: &str, script: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let sender = Sender {
+            program: packed(folder.path(), script),
+            arguments: vec!["10.0.2.2".to_owned()],
+            moment: Moment::AfterNetwork,
+        };
+        let assets = Assets::get();
+        let image = Image::build(name, &assets, Some(&sender)).expect("an image");
+        let net = Netns::new();
+        let mut machine = Machine::boot(&net, name, &assets, &image).expect("qemu starts");
+        machine.wait_until_up();
+        machine.crash();
+        Self { machine, _image: image, _net: net, _folder: folder }
+    }
+
+    fn messages(&self) -> Vec<Signed> {
+        let seen = self.machine.datagrams().expect("qemu's capture");
+        let seen = seen.iter().filter(|datagram| datagram.to.port() == datagram::PORT);
+        seen.map(|datagram| Signed::read(&datagram.payload)).collect()
+    }
+}
+
+fn phase(message: &Signed) -> u64 {
+    message.number(field::PHASE)
+}
+
+const NEEDS: [Need; 4] = [Need::Root, Need::Netns, Need::Qemu, Need::Makedumpfile];
+
 #[test]
 fn a_real_dump_is_seen() {
-    if !requires(&[Need::Root, Need::Netns, Need::Qemu, Need::Makedumpfile]) {
+    if !requires(&NEEDS) {
         return;
     }
-    let folder = TempDir::new().expect("a temporary folder");
-    let sender = Sender {
-        program: packed(folder.path()),
-        arguments: vec!["10.0.2.2".to_owned()],
-        moment: Moment::AfterNetwork,
-    };
-    let assets = Assets::get();
-    let image = Image::build("phase", &assets, Some(&sender)).expect("an image");
-    let net = Netns::new();
-    let mut machine = Machine::boot(&net, "phase", &assets, &image).expect("qemu starts");
-    machine.wait_until_up();
-    machine.crash();
+    let mut crashed = Crashed::with("phase", WELL);
+    let machine = &mut crashed.machine;
     let (_, line) = machine.wait_for("vm: size of vmcore: ");
     let size = line.split("vmcore: ").nth(1).and_then(|text| text.split('.').next()?.parse().ok());
     let size: u64 = size.expect("a number");
@@ -112,10 +165,7 @@ fn a_real_dump_is_seen() {
         assert!(line.ends_with(": 0"), "{line}");
     }
     machine.wait_for("vm: all done");
-    let seen = machine.datagrams().expect("qemu's capture");
-    let seen = seen.iter().filter(|datagram| datagram.to.port() == datagram::PORT);
-    let messages: Vec<_> = seen.map(|datagram| Signed::read(&datagram.payload)).collect();
-    let phase = |message: &Signed| message.number(field::PHASE);
+    let messages = crashed.messages();
     let told: Vec<_> = messages.iter().map(|message| (phase(message), progress(message))).collect();
     println!("vmcore of {size} bytes: {told:?}");
     let mut parts: Vec<_> = messages.chunk_by(|one, next| phase(one) == phase(next)).collect();
@@ -139,4 +189,22 @@ fn a_real_dump_is_seen() {
             assert!(done.iter().any(|[done, _]| *done > 0), "{number}: {done:?}");
         }
     }
+}
+
+#[test]
+fn a_dump_that_fails_is_seen() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let mut crashed = Crashed::with("phase-failed", BADLY);
+    let (_, line) = crashed.machine.wait_for("vm: full: ");
+    assert!(line.ends_with(": 1"), "{line}");
+    crashed.machine.wait_for("vm: gone: ");
+    crashed.machine.wait_for_reset();
+    let messages = crashed.messages();
+    let told: Vec<_> = messages.iter().map(phase).collect();
+    println!("{told:?}");
+    let mut parts = told.clone();
+    parts.dedup();
+    assert_eq!(parts, [BOOTED, DUMPING, FAILED, DUMPING, FAILED, LEAVING], "{told:?}");
 }

@@ -1,21 +1,18 @@
 //! What the kernel lets through to a link: the frames that can be meant for it. Everything else costs
 //! the crash kernel nothing.
 
-use crate::sys::Instruction;
+use crate::sys::filter::{IF_EQUAL, Instruction, LOAD_WORD, RETURN};
 
 /// The DHCP client's port.
 const CLIENT: u32 = 68;
 
-const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF_AT_X: u16 = 0x48;
 const HEADER_LENGTH_TO_X: u16 = 0xb1;
 const AND: u16 = 0x54;
-const IF_EQUAL: u16 = 0x15;
 const IF_GREATER: u16 = 0x25;
 const IF_ANY_BIT: u16 = 0x45;
-const RETURN: u16 = 0x06;
 
 /// What the kernel knows of a frame besides its bytes (`SKF_AD_OFF`).
 const BESIDES: u32 = 0xffff_f000;

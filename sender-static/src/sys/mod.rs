@@ -31,8 +31,8 @@ use machine::{call, number};
 pub use memory::{Argument, Arguments, Table};
 #[cfg(feature = "link")]
 pub use memory::{for_now, lasting, written};
-#[cfg(feature = "link")]
-pub use socket::packet::Instruction;
+#[cfg(feature = "early")]
+pub use socket::filter;
 pub use socket::{Socket, Source};
 
 /// An error number of the kernel (errno(3)).

@@ -1,9 +1,13 @@
 //! UDP sockets.
 
+#[cfg(feature = "early")]
+mod ends;
+#[cfg(feature = "early")]
+pub mod filter;
 #[cfg(feature = "link")]
 mod netlink;
 #[cfg(feature = "link")]
-pub(super) mod packet;
+mod packet;
 
 use core::mem::MaybeUninit;
 use core::slice;
@@ -128,15 +132,20 @@ impl Socket {
     #[inline(never)]
     pub fn open(&mut self, like: &Address) -> Result<(), Errno> {
         const SOCK_DGRAM_CLOEXEC: usize = 2 | 0o200_0000;
-        self.open_as(usize::from(family(like)), SOCK_DGRAM_CLOEXEC)
+        self.open_as(usize::from(family(like)), SOCK_DGRAM_CLOEXEC, 0)
     }
 
-    /// Becomes one of that family and type.
+    /// Becomes one of that family, type and protocol.
     #[inline(always)]
-    pub(super) fn open_as(&mut self, family: usize, kind: usize) -> Result<(), Errno> {
+    pub(super) fn open_as(
+        &mut self,
+        family: usize,
+        kind: usize,
+        protocol: usize,
+    ) -> Result<(), Errno> {
         loop {
             // SAFETY: takes numbers and nothing else.
-            let descriptor = answer(unsafe { call3(number::SOCKET, family, kind, 0) })?;
+            let descriptor = answer(unsafe { call3(number::SOCKET, family, kind, protocol) })?;
             // A process that was started with standard error closed gets its number for the next
             // descriptor; what is meant for a person would go to the network. A socket that is
             // used for nothing keeps the number taken.

@@ -145,7 +145,7 @@ impl Place {
 impl Socket {
     fn open_local(&mut self, family: usize) -> Result<(), super::Errno> {
         const SOCK_DGRAM_CLOEXEC_NONBLOCK: usize = 2 | 0o200_0000 | 0o4000;
-        self.open_as(family, SOCK_DGRAM_CLOEXEC_NONBLOCK)
+        self.open_as(family, SOCK_DGRAM_CLOEXEC_NONBLOCK, 0)
     }
 
     fn bind(&self, name: &Name) -> Result<usize, super::Errno> {

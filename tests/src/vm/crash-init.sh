@@ -47,4 +47,6 @@ if [ -n "$sender" ]; then
     wait $sender
     say "the sender ended: $?"
 fi
+# What process 1 becomes under systemd, when everything ends.
+[ -x /systemd-shutdown ] && exec /systemd-shutdown
 while :; do sleep 60; done

@@ -13,7 +13,7 @@ impl Socket {
         const SOCK_RAW_CLOEXEC: usize = 3 | 0o200_0000;
         const RTMGRP_LINK: u32 = 1;
         self.close();
-        self.open_as(AF_NETLINK.into(), SOCK_RAW_CLOEXEC)?;
+        self.open_as(AF_NETLINK.into(), SOCK_RAW_CLOEXEC, 0)?;
         /// `struct sockaddr_nl`
         #[repr(C)]
         struct Place {

@@ -1,12 +1,8 @@
 //! Packet sockets, packet(7): whole frames of one interface.
 
 use super::super::machine::link;
-use super::{Errno, SOL_SOCKET, Socket, answer, call, call3, number};
-
-/// One instruction of a socket filter: code, jumps, operand (`struct sock_filter`).
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction(pub u16, pub u8, pub u8, pub u32);
+use super::filter::Instruction;
+use super::{Errno, Socket, answer, call3};
 
 impl Socket {
     /// Becomes one that sends frames through the interface of that number, and gets those that
@@ -20,7 +16,7 @@ impl Socket {
         const SOCK_RAW_CLOEXEC: usize = 3 | 0o200_0000;
         self.close();
         // Of no protocol yet: nothing comes in before the filter is there.
-        self.open_as(AF_PACKET, SOCK_RAW_CLOEXEC)?;
+        self.open_as(AF_PACKET, SOCK_RAW_CLOEXEC, 0)?;
         let result = self.set_up(interface, filter);
         if result.is_err() {
             self.close();
@@ -29,21 +25,12 @@ impl Socket {
     }
 
     fn set_up(&self, interface: u32, filter: &[Instruction]) -> Result<(), Errno> {
-        const SO_ATTACH_FILTER: usize = 26;
         const SOL_PACKET: usize = 263;
         const PACKET_ADD_MEMBERSHIP: usize = 1;
         const PACKET_MR_ALLMULTI: u16 = 2;
         const ETH_P_ALL: u16 = 3;
-        /// `struct sock_fprog`
-        #[repr(C)]
-        struct Program {
-            length: u16,
-            first: *const Instruction,
-        }
-        let program = Program { length: filter.len() as u16, first: filter.as_ptr() };
         // Without a filter more is handed over than needed, which is better than nothing.
-        // SAFETY: the kernel reads the program, as many instructions as it says.
-        let _ = unsafe { self.set_from(SOL_SOCKET, SO_ATTACH_FILTER, &raw const program) };
+        let _ = self.filter(filter);
         /// `struct sockaddr_ll`
         #[repr(C)]
         struct Place {
@@ -72,13 +59,5 @@ impl Socket {
         // SAFETY: the kernel reads the membership.
         let _ = unsafe { self.set_from(SOL_PACKET, PACKET_ADD_MEMBERSHIP, &raw const membership) };
         Ok(())
-    }
-
-    /// # Safety
-    /// `value` must be valid, and what the option asks for.
-    unsafe fn set_from<T>(&self, level: usize, name: usize, value: *const T) -> Result<(), Errno> {
-        let arguments = [self.number(), level, name, value as usize, size_of::<T>(), 0];
-        // SAFETY: the caller vouches for the value, which the kernel reads.
-        answer(unsafe { call(number::SETSOCKOPT, arguments) }).map(drop)
     }
 }
