@@ -136,12 +136,21 @@ impl Crashed {
         machine.crash();
         Self { machine, _image: image, _net: net, _folder: folder }
     }
+}
 
-    fn messages(&self) -> Vec<Signed> {
-        let seen = self.machine.datagrams().expect("qemu's capture");
-        let seen = seen.iter().filter(|datagram| datagram.to.port() == datagram::PORT);
-        seen.map(|datagram| Signed::read(&datagram.payload)).collect()
-    }
+/// The signed ones that the machine has sent.
+fn messages(machine: &Machine) -> Vec<Signed> {
+    let seen = machine.datagrams().expect("qemu's capture");
+    let seen = seen.iter().filter(|datagram| datagram.to.port() == datagram::PORT);
+    let signed = seen.filter(|datagram| datagram.payload.len() > datagram::LITTLE.len());
+    signed.map(|datagram| Signed::read(&datagram.payload)).collect()
+}
+
+/// What they say, one after another.
+fn phases(messages: &[Signed]) -> Vec<u64> {
+    let mut phases: Vec<_> = messages.iter().map(phase).collect();
+    phases.dedup();
+    phases
 }
 
 fn phase(message: &Signed) -> u64 {
@@ -165,7 +174,7 @@ fn a_real_dump_is_seen() {
         assert!(line.ends_with(": 0"), "{line}");
     }
     machine.wait_for("vm: all done");
-    let messages = crashed.messages();
+    let messages = messages(&crashed.machine);
     let told: Vec<_> = messages.iter().map(|message| (phase(message), progress(message))).collect();
     println!("vmcore of {size} bytes: {told:?}");
     let mut parts: Vec<_> = messages.chunk_by(|one, next| phase(one) == phase(next)).collect();
@@ -201,10 +210,59 @@ fn a_dump_that_fails_is_seen() {
     assert!(line.ends_with(": 1"), "{line}");
     crashed.machine.wait_for("vm: gone: ");
     crashed.machine.wait_for_reset();
-    let messages = crashed.messages();
-    let told: Vec<_> = messages.iter().map(phase).collect();
-    println!("{told:?}");
-    let mut parts = told.clone();
-    parts.dedup();
-    assert_eq!(parts, [BOOTED, DUMPING, FAILED, DUMPING, FAILED, LEAVING], "{told:?}");
+    let phases = phases(&messages(&crashed.machine));
+    assert_eq!(phases, [BOOTED, DUMPING, FAILED, DUMPING, FAILED, LEAVING]);
+}
+
+/// What the early sender starts: the initrd goes on to another root and removes itself, and the dump is sent to who
+/// goes away.
+const BEYOND: &str = r#"#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+until ip link set eth0 up; do sleep 0.2; done
+ip addr add 10.0.2.15/24 dev eth0
+echo 'KEY' >/key
+chmod 600 /key
+# It is looked for once a second.
+sleep 3
+mkdir /new
+mount -t tmpfs none /new
+mkdir /new/bin /new/proc /new/dev
+cp /bin/busybox /new/bin
+cat >/new/init <<'end'
+#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+sleep 2
+cat /proc/vmcore | { sleep 3; head -c 50000000 >/dev/null; sleep 4; }
+printf '#!/bin/busybox sh\nsleep 4\nreboot -f\n' >/systemd-shutdown
+chmod 755 /systemd-shutdown
+exec /systemd-shutdown
+end
+chmod 755 /new/init
+exec switch_root /new /init
+"#;
+
+#[test]
+fn the_early_sender_sees_it_beyond_the_initrd() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let assets = Assets::get();
+    let mut plan = "fence_kdump_plan 1\nsend -v -i1 -k /key 10.0.2.2\n".to_owned();
+    for module in assets.modules() {
+        let name = module.file_name().expect("a file").to_string_lossy().into_owned();
+        plan.push_str(&format!("module /modules/{name}\n"));
+    }
+    let init = BEYOND.replace("KEY", NodeKey::of(7).line("n1").trim_end());
+    let sender = programs::ours("fence_kdump_send");
+    let crash = Image::early(&assets, &sender, &plan, Some(init.as_bytes())).expect("an image");
+    let image = Image::around("phase-early", &assets, Some((&crash, "")), &[]).expect("an image");
+    let net = Netns::new();
+    let mut machine = Machine::boot(&net, "phase-early", &assets, &image).expect("qemu starts");
+    machine.wait_until_up();
+    machine.crash_any();
+    machine.wait_for_reset();
+    assert_eq!(phases(&messages(&machine)), [BOOTED, DUMPING, FAILED, LEAVING]);
 }
