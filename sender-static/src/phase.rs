@@ -104,10 +104,14 @@ impl Dump {
         kept: 0,
     };
 
-    /// Another process begins to read.
-    pub fn begin(&mut self) {
-        let [lost, kept] = self.all();
-        *self = Self { straight: true, written: Amount::MAX, lost, kept, ..Self::NONE };
+    /// A process begins to read: another one, or the same once more.
+    pub fn begin(&mut self, is_other: bool) {
+        if is_other {
+            [self.lost, self.kept] = self.all();
+            (self.written, self.broken) = (Amount::MAX, false);
+        }
+        let Self { broken, written, lost, kept, .. } = *self;
+        *self = Self { straight: true, broken, written, lost, kept, ..Self::NONE };
         self.doing.phase = DUMPING;
     }
 
@@ -205,7 +209,7 @@ mod tests {
         let mut dump = Dump::NONE;
         let mut now = 0;
         for Reader { written, breaks } in readers {
-            dump.begin();
+            dump.begin(true);
             let moved = written.map(|written| [3 * MIB, written]);
             dump.go_on(&Sight { position: 2, size: 100 * MIB, moved });
             now += 1000;
@@ -228,7 +232,7 @@ mod tests {
 
     fn progress(sights: &[Sight]) -> [u64; 2] {
         let mut dump = Dump::NONE;
-        dump.begin();
+        dump.begin(true);
         sights.iter().for_each(|sight| dump.go_on(sight));
         assert_eq!(dump.doing.phase, DUMPING);
         dump.doing.progress
@@ -282,7 +286,7 @@ mod tests {
     #[test]
     fn nobody_reads_any_more() {
         let mut dump = Dump::NONE;
-        dump.begin();
+        dump.begin(true);
         dump.go_on(&seen(0, 0, 0));
         dump.go_on(&seen(50 * MIB, 50 * MIB, 0));
         dump.pause(Millis(5_000));
@@ -290,7 +294,7 @@ mod tests {
         assert_eq!(dump.doing, Doing { phase: DUMPING, progress: [50 * MIB, 100 * MIB] });
         dump.pause(Millis(15_000));
         assert_eq!(dump.doing, Doing::BOOTED, "half of it: what came of it is not known");
-        dump.begin();
+        dump.begin(true);
         dump.go_on(&seen(0, 0, 0));
         dump.go_on(&seen(100 * MIB, 100 * MIB, 0));
         for now in [1, 60_000, 3_600_000] {
@@ -327,18 +331,32 @@ mod tests {
         }
     }
 
+    /// Who opens the file again is nobody else, of whom it would not be known how he ended.
+    #[test]
+    fn once_more() {
+        let mut dump = Dump::NONE;
+        dump.begin(true);
+        dump.go_on(&seen(0, 0, 50 * MIB));
+        dump.begin(false);
+        dump.go_on(&seen(0, 0, 60 * MIB));
+        dump.break_off(Millis(1000));
+        dump.pause(Millis(1000));
+        dump.pause(Millis(11_000));
+        assert_eq!(dump.doing.phase, FAILED);
+    }
+
     /// What it has read to its end is of no use to anybody if it could not write it.
     #[test]
     fn whole_but_broken() {
         let mut dump = Dump::NONE;
-        dump.begin();
+        dump.begin(true);
         dump.go_on(&seen(0, 0, 0));
         dump.go_on(&seen(100 * MIB, 100 * MIB, 99 * MIB));
         dump.break_off(Millis(1000));
         dump.pause(Millis(1000));
         dump.pause(Millis(11_000));
         assert_eq!(dump.doing.phase, FAILED);
-        dump.begin();
+        dump.begin(true);
         assert_eq!(dump.doing.phase, DUMPING, "somebody tries again");
     }
 
@@ -364,7 +382,7 @@ mod tests {
             let moved = counts.then_some([read, written]);
             let [before, ..] = earlier;
             let mut dump = Dump::NONE;
-            dump.begin();
+            dump.begin(true);
             dump.go_on(&Sight { position: before, size, moved });
             dump.go_on(&Sight { position, size, moved });
             let [done, total] = dump.doing.progress;

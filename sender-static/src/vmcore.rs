@@ -6,7 +6,7 @@ use core::mem::MaybeUninit;
 
 use heapless::Vec;
 
-use crate::phase::{Doing, Dump, FAILED, LEAVING, Sight};
+use crate::phase::{DUMPING, Doing, Dump, FAILED, LEAVING, Sight};
 use crate::schedule::Millis;
 use crate::sys::{self, File, Socket, process};
 use crate::text::{fields, pieces};
@@ -35,10 +35,12 @@ pub struct Watch {
     next: Millis,
     /// `/proc`.
     processes: File,
-    /// Process and descriptor of who reads; 0 for nobody.
+    /// Process and descriptor of who reads, or was the last to; 0 for nobody.
     reader: [u32; 2],
     path: &'static CStr,
     dump: Dump,
+    /// Whether somebody reads.
+    reads: bool,
     /// Whether somebody has begun to read since this was asked last.
     fresh: bool,
     /// Whether process 1 ends everything.
@@ -90,6 +92,7 @@ impl Watch {
         reader: [0; 2],
         path: VMCORE,
         dump: Dump::NONE,
+        reads: false,
         fresh: false,
         ending: false,
         end: File::NONE,
@@ -144,37 +147,28 @@ impl Watch {
     }
 
     fn look_at_reader(&mut self, now: Millis) {
-        if self.reader != [0; 2] && !self.is_reader(self.reader) {
-            self.reader = [0; 2];
-        }
-        if self.reader == [0; 2] {
+        if !self.reads || !self.is_reader(self.reader) {
             self.find();
-            if self.reader != [0; 2] {
-                self.dump.begin();
-                self.fresh = true;
-                self.listen();
-            }
         }
-        if self.reader == [0; 2] {
-            self.dump.pause(now);
-        } else {
+        if self.reads {
             let sight = self.sight();
             self.dump.go_on(&sight);
+        } else {
+            self.dump.pause(now);
         }
     }
 
-    /// Asks to be told how the reader ends.
+    /// Asks to be told how that process ends.
     ///
     /// That is told in the first namespaces alone, with the numbers that processes have there. So it is only asked
     /// where they are seen by these numbers, and where there is somebody to ask: or the kernel would look for a
     /// module, and wait for it.
     #[inline(never)]
-    fn listen(&mut self) {
+    fn listen(&mut self, process: u32) {
         let mut buffer = [MaybeUninit::uninit(); 32];
         let numbers = self.processes.link_in(c"self/ns/pid", &mut buffer);
         let here = numbers == b"pid:[4026531836]"
             && self.processes.file_in(c"self/net/connector", false).is_open();
-        let [process, _] = self.reader;
         self.bad_end = if here { Socket::for_bad_end_of(process) } else { Socket::NONE };
     }
 
@@ -216,7 +210,19 @@ impl Watch {
             });
             reader != [0; 2]
         });
-        self.reader = reader;
+        self.reads = reader != [0; 2];
+        if !self.reads {
+            return;
+        }
+        let [before, _] = core::mem::replace(&mut self.reader, reader);
+        let [process, _] = reader;
+        // One may open the file again. After a pause, another one may have its number.
+        let is_other = process != before || self.dump.doing.phase != DUMPING;
+        self.dump.begin(is_other);
+        self.fresh = true;
+        if is_other {
+            self.listen(process);
+        }
     }
 
     fn sight(&self) -> Sight {
@@ -273,7 +279,7 @@ mod tests {
         assert_eq!((value(text, b"x:"), value(text, b"char:")), (None, None));
     }
 
-    /// This very process reads a file.
+    /// This very process reads a file, and opens it again.
     #[test]
     fn somebody_reads() {
         let path = std::env::temp_dir().join(format!("fence-kdump-vmcore-{}", std::process::id()));
@@ -290,10 +296,15 @@ mod tests {
         let mut file = std::fs::File::open(&path).unwrap();
         file.read_exact(&mut [0; 600]).unwrap();
         let found = watch.look(Millis(1000));
-        assert_eq!((found.phase, watch.reader[0]), (crate::phase::DUMPING, std::process::id()));
+        assert_eq!((found.phase, watch.reader[0]), (DUMPING, std::process::id()));
+        let again = std::fs::File::open(&path).unwrap();
         drop(file);
-        assert_eq!(watch.look(Millis(2000)).phase, crate::phase::DUMPING);
-        assert_eq!(watch.look(Millis(12_000)), Doing::BOOTED);
+        assert_eq!(watch.look(Millis(1500)).phase, DUMPING);
+        assert_eq!((watch.look(Millis(2000)).phase, watch.reads), (DUMPING, true));
+        drop(again);
+        assert_eq!((watch.look(Millis(2900)).phase, watch.reads), (DUMPING, true));
+        assert_eq!((watch.look(Millis(3000)).phase, watch.reads), (DUMPING, false));
+        assert_eq!(watch.look(Millis(13_000)), Doing::BOOTED);
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -165,6 +165,19 @@ fn another_try() {
     node.expect_nothing();
 }
 
+/// A tool that opens the file once more is the same.
+#[test]
+fn once_more() {
+    if !requires(&[Need::Root]) {
+        return;
+    }
+    let node = Node::new();
+    let script = "exec 3<\"$0\"; head -c 3000000 /dev/zero 3<&- >/dev/null; sleep 3 3<&-\n\
+        exec 4<\"$0\" 3<&-; sleep 3; exit 1";
+    let _tool = node.script(script).spawn();
+    node.expect_failed();
+}
+
 /// Who goes on without the file does not end because of it.
 #[test]
 fn the_end_of_something_else() {
