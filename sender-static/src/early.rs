@@ -3,8 +3,8 @@
 //!
 //! The kernel was told `rdinit=` this program, or found it as `/init`. Whoever comes after it finds
 //! everything as the kernel had left it: process 1, arguments, environment, open files, mounts, no child
-//! that it could wait for. The rest is the child's, which sees mounts of its own, so that nobody has to wait
-//! for modules, and nothing that fails there is anybody's concern.
+//! that it could wait for, as long as it speaks. The rest is the child's, which sees mounts of its own, so that
+//! nobody has to wait for modules, and nothing that fails there is anybody's concern.
 
 mod init;
 mod modules;

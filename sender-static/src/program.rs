@@ -55,7 +55,11 @@ impl Exit {
 pub fn run(arguments: Arguments) -> Exit {
     #[cfg(feature = "early")]
     if process::is_first() {
-        return follow(early::begin(&arguments), arguments);
+        let exit = follow(early::begin(&arguments), arguments);
+        if !process::is_first() {
+            process::be_seen_to_end();
+        }
+        return exit;
     }
     understand(arguments, Begun::Plainly, false)
 }

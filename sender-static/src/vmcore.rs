@@ -179,7 +179,10 @@ impl Watch {
         const TERMINATED: u8 = 128 + 15;
         match process::who_ends(&self.end) {
             Some(1) => self.ending = true,
-            Some(_) => sys::exit(TERMINATED),
+            Some(_) => {
+                process::be_seen_to_end();
+                sys::exit(TERMINATED)
+            }
             None => {}
         }
         if self.ending {

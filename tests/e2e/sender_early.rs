@@ -10,7 +10,7 @@ use fence_kdump_tests::{Need, Netns, Output, Proc, Run, datagram, programs, requ
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
@@ -102,16 +102,39 @@ impl Root {
 
 /// The sender among the processes of `first`'s namespace: its folder in `/proc`.
 fn sender_of(first: &Proc) -> PathBuf {
-    let namespace = |folder: &Path| fs::read_link(folder.join("ns/pid_for_children")).ok();
-    let ours = namespace(Path::new(&format!("/proc/{}", first.pid()))).expect("it runs");
-    let processes = fs::read_dir("/proc").expect("mounted").filter_map(Result::ok);
-    let mut senders = processes.map(|process| process.path()).filter(|folder| {
-        let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
-        name == "sender\n" && namespace(folder).as_ref() == Some(&ours)
-    });
+    let mut senders = senders_of(first).into_iter();
     let sender = senders.next().expect("a sender");
     assert_eq!(senders.next(), None, "one sender");
     sender
+}
+
+/// All of them, and what is left of them.
+fn senders_of(first: &Proc) -> Vec<PathBuf> {
+    let namespace = |folder: &Path| fs::read_link(folder.join("ns/pid_for_children")).ok();
+    let ours = namespace(Path::new(&format!("/proc/{}", first.pid()))).expect("it runs");
+    let processes = fs::read_dir("/proc").expect("mounted").filter_map(Result::ok);
+    let senders = processes.map(|process| process.path()).filter(|folder| {
+        let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
+        let is_sender = name == "sender\n" || name == "exe\n";
+        // Of one that has ended, only its parent is known.
+        let found = namespace(folder).or_else(|| {
+            let stat = fs::read_to_string(folder.join("stat")).ok()?;
+            let parent = stat.split(' ').nth(3)?.to_owned();
+            namespace(&Path::new("/proc").join(parent))
+        });
+        is_sender && found.as_ref() == Some(&ours)
+    });
+    senders.collect()
+}
+
+/// Waits until nothing is left of it; its parent is told.
+#[track_caller]
+fn assert_gone(first: &Proc) {
+    let start = Instant::now();
+    while !senders_of(first).is_empty() {
+        assert!(start.elapsed() < LIMIT, "{:?}", senders_of(first));
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn hears(net: &Netns) -> std::net::UdpSocket {
@@ -178,6 +201,32 @@ fn the_sender_is_in_nobodys_way() {
         "{}",
         root.told()
     );
+}
+
+/// Whoever ends all processes before the reboot would wait for it.
+#[test]
+fn a_sender_that_ends_leaves_nothing_behind() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let root = Root::new();
+    root.program("init", "#!/bin/sh\nwhile sleep 0.1; do :; done\n");
+    root.plan("send --nosuch 127.0.0.1");
+    let first = root.start(&net, &[], "/sender").spawn();
+    let start = Instant::now();
+    while !root.told().contains("nosuch") {
+        assert!(start.elapsed() < LIMIT, "{}", root.told());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_gone(&first);
+    assert!(first.is_running());
+    drop(first);
+    let socket = hears(&net);
+    root.plan("send -v -c2 -i1 127.0.0.1");
+    let first = root.start(&net, &[], "/sender").spawn();
+    assert_heard(&socket);
+    assert_gone(&first);
 }
 
 /// For a script in an initrd whose init is to stay the first.

@@ -20,8 +20,8 @@ pub fn is_first() -> bool {
 
 /// Starts a child that goes on from here with a copy of all memory. Says whether this is the child.
 ///
-/// The parent hears nothing of it, ever: neither a signal nor wait(2) tells of it. So whoever the
-/// parent becomes has no child that it did not start.
+/// The parent hears nothing of it: neither a signal nor wait(2) tells of it. So whoever the parent becomes has no
+/// child that it did not start, until that one has [`be_seen_to_end`].
 ///
 /// # Errors
 /// The kernel's.
@@ -41,15 +41,11 @@ fn clone() -> Result<usize, Errno> {
 pub fn run(path: &CStr, [first, second]: [&CStr; 2], limit: Millis) -> bool {
     const WNOHANG: usize = 1;
     let second = if second.is_empty() { 0 } else { second.as_ptr() as usize };
-    let path = path.as_ptr() as usize;
-    let none = 0usize;
-    let list = [path, first.as_ptr() as usize, second, none];
     let Ok(child) = clone() else {
         return false;
     };
     if child == 0 {
-        // SAFETY: a zero-terminated string, and two lists of such that end with a null pointer.
-        unsafe { call3(early::EXECVE, path, list.as_ptr() as usize, (&raw const none) as usize) };
+        become_other(path, first, second);
         exit(127);
     }
     let end = now().plus(limit);
@@ -65,6 +61,25 @@ pub fn run(path: &CStr, [first, second]: [&CStr; 2], limit: Millis) -> bool {
         pause(Millis(5));
     }
     false
+}
+
+/// Becomes the program at `path` with these arguments, the second of which may be none, and no environment. Returns
+/// when that is not possible.
+fn become_other(path: &CStr, first: &CStr, second: usize) {
+    let path = path.as_ptr() as usize;
+    let none = 0usize;
+    let list = [path, first.as_ptr() as usize, second, none];
+    // SAFETY: a zero-terminated string, and two lists of such that end with a null pointer.
+    unsafe { call3(early::EXECVE, path, list.as_ptr() as usize, (&raw const none) as usize) };
+}
+
+/// What a child of [`fork`] does before it ends, who is to leave nothing behind: whoever ends all processes would wait
+/// for it, and nobody could take it away. A program that has just begun is a child as any other, whose end its parent
+/// is told of; so it becomes this one once more, to say its version to nobody.
+pub fn be_seen_to_end() {
+    close(1);
+    close(2);
+    become_other(c"self/exe", c"--version", 0);
 }
 
 /// Waits so long.

@@ -1,6 +1,6 @@
 //! The sender with a key: what it says of the end, and what it costs.
 
-use super::{LIMIT, NEEDS, Root, hears, sender_of};
+use super::{LIMIT, NEEDS, Root, assert_gone, hears, sender_of};
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::{Netns, Run, datagram, requires};
 use std::fs;
@@ -63,7 +63,10 @@ fn who_ends_everything() {
     }
     let net = Netns::new();
     let (root, _) = signing();
-    root.program("init", "#!/bin/sh\ntrap : TERM\nread -r line\nkill -TERM -1\nread -r line\n");
+    root.program(
+        "init",
+        "#!/bin/sh\ntrap : TERM\nread -r line\nkill -TERM -1\nwhile sleep 0.1; do :; done\n",
+    );
     let socket = hears(&net);
     let phase = || Signed::read(&datagram::next(&socket)).number(field::PHASE);
     let mut first = root.start(&net, &[], "/sender").spawn();
@@ -78,13 +81,7 @@ fn who_ends_everything() {
     let process = sender.file_name().and_then(|name| name.to_str()).expect("a number");
     let kill = Run::new("kill").args(["-TERM", process]).run(LIMIT);
     let _ = kill.expect_success();
-    for _ in 0..300 {
-        if !sender.join("exe").exists() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    panic!("it was to end");
+    assert_gone(&first);
 }
 
 /// What it costs while it speaks over a link, asks for an address, listens to routers, and signs: what was only
