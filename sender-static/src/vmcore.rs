@@ -1,5 +1,5 @@
-//! Who has the memory of the crashed kernel open, and how far he is. Looking costs him nothing: the kernel is
-//! asked for its own tables, never for a file, which may be on a server that does not answer.
+//! Who has the memory of the crashed kernel open, how far he is, and whether he ends badly. Looking costs him
+//! nothing: the kernel is asked for its own tables, never for a file, which may be on a server that does not answer.
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
