@@ -26,10 +26,14 @@ pub const FAILED: u8 = 4;
 /// PHASE: is about to reboot.
 pub const LEAVING: u8 = 5;
 
+/// No PHASE, but a script's word: the dump is written, and *finished* is to be said when everything ends, since only
+/// then is nothing left to be done.
+pub const WRITTEN: u8 = 6;
+
 /// The phase of that name.
 pub fn named(name: &[u8]) -> Option<u8> {
-    let place = which(name, b"booted dumping finished failed leaving");
-    (place < 5).then_some(BOOTED.wrapping_add(place as u8))
+    let place = which(name, b"booted dumping finished failed leaving written");
+    (place < 6).then_some(BOOTED.wrapping_add(place as u8))
 }
 
 /// What the node is doing.
@@ -247,6 +251,7 @@ mod tests {
         }
         assert_eq!((named(b"Leaving"), named(b"left"), named(b"")), (Some(LEAVING), None, None));
         assert_eq!((named(b"finished"), named(b"failed")), (Some(FINISHED), Some(FAILED)));
+        assert_eq!(named(b"written"), Some(WRITTEN));
     }
 
     #[test]

@@ -168,7 +168,7 @@ a digit";
 fn right(name: Name) -> &'static [u8] {
     #[cfg(feature = "early")]
     if name == Name::Phase {
-        return b"booted, dumping, finished, failed or leaving";
+        return b"booted, dumping, written, finished, failed or leaving";
     }
     pieces(RIGHT, b'\n').nth(name as usize).unwrap_or_default()
 }

@@ -36,7 +36,7 @@ install() {
             # kdump-utils runs what is there, with the dump's exit status; nobody else looks.
             # shellcheck disable=SC2154 # dracut's own variable
             for event in post emergency; do
-                inst_script "$moddir/failed.sh" "/etc/kdump/$event.d/00-fence_kdump"
+                inst_script "$moddir/dumped.sh" "/etc/kdump/$event.d/00-fence_kdump"
             done
             ;;
         3) dwarn "fence_kdump: nobody is to be told: no fence_kdump_nodes in /etc/kdump.conf, no cluster with fence_kdump" ;;

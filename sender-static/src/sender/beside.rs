@@ -12,9 +12,10 @@ use heapless::Vec;
 use super::Sender;
 use crate::args::{Options, What, Words};
 use crate::message::Form;
-use crate::phase::{DUMPING, Doing, FINISHED, LEAVING};
+use crate::phase::{DUMPING, Doing, FAILED, FINISHED, LEAVING, WRITTEN};
 use crate::report;
 use crate::schedule::Millis;
+use crate::signer::BOOTED;
 use crate::sys::unix::{PLACES, Place};
 use crate::sys::{Arguments, List, Socket};
 use crate::text::{fields, has};
@@ -277,9 +278,14 @@ impl<'a, T: Transport> Sender<'a, '_, T> {
             }
         }
         let mut doing = beside.seen;
-        let told = beside.told;
-        if told == FINISHED || told > 0 && doing.phase != LEAVING {
-            doing.phase = told;
+        let is_ending = doing.phase == LEAVING;
+        match beside.told {
+            WRITTEN if is_ending => doing.phase = FINISHED,
+            // That was somebody who had read for something else.
+            WRITTEN if doing.phase == FAILED => doing.phase = BOOTED,
+            0 | WRITTEN => {}
+            told if is_ending && told != FINISHED => {}
+            told => doing.phase = told,
         }
         if doing.phase != DUMPING {
             doing.progress = [0; 2];

@@ -5,7 +5,7 @@ use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::{Netns, Run, datagram, requires};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The key of n1 is there.
 fn has_key(root: &Root) -> NodeKey {
@@ -53,6 +53,40 @@ fn the_end_is_seen_coming() {
     first.write_stdin(b"go on\n").expect("it reads");
     socket.set_read_timeout(Some(Duration::from_secs(2))).expect("our own socket");
     assert!(socket.recv(&mut [0; 600]).is_err(), "nothing else is said");
+}
+
+/// A dump that is written is called finished when everything ends, and no sooner.
+#[test]
+fn what_is_written_is_finished_at_the_end() {
+    if !requires(&NEEDS) {
+        return;
+    }
+    let net = Netns::new();
+    let (root, key) = signing();
+    root.program("systemd-shutdown", "#!/bin/sh\nread -r line\n");
+    root.program("init", "#!/bin/sh\nread -r line\nexec /systemd-shutdown\n");
+    root.plan("send -k /key -C /vmcore -i1 -b0 127.0.0.1");
+    let socket = hears(&net);
+    let phase = || {
+        let message = Signed::read(&datagram::next(&socket));
+        assert!(message.is_by(&key));
+        message.number(field::PHASE)
+    };
+    let mut first = root.start(&net, &[], "/sender").spawn();
+    assert_eq!(phase(), 1, "booted");
+    let say = Run::new(root.path().join("sender")).args(["--phase", "written"]);
+    let _ = say.inside(&net).run(LIMIT).expect_success();
+    for _ in 0..3 {
+        assert_eq!(phase(), 1, "scripts may have something to do yet");
+    }
+    first.write_stdin(b"go on\n").expect("it reads");
+    let start = Instant::now();
+    while phase() != 3 {
+        assert!(start.elapsed() < LIMIT, "finished");
+    }
+    for _ in 0..2 {
+        assert_eq!(phase(), 3, "and nothing else after that");
+    }
 }
 
 /// The same when process 1 ends all processes, as busybox's init does; anybody else ends just the sender.

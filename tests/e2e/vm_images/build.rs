@@ -309,7 +309,7 @@ pub(crate) fn install(distribution: &Distribution) {
     let dist = programs::workspace().join("dist");
     distribution.program(SENDER, &our_sender());
     distribution.program("/usr/lib/fence_kdump/into-image", &dist.join("kdump/into-image"));
-    for module in ["99fence-kdump/module-setup.sh", "99fence-kdump/failed.sh"] {
+    for module in ["99fence-kdump/module-setup.sh", "99fence-kdump/dumped.sh"] {
         distribution.program(&format!("{DRACUT}/{module}"), &dist.join("dracut").join(module));
     }
     distribution.program(

@@ -1,4 +1,4 @@
-//! That the dump has failed is told by kdump's own scripts: the file that the dracut module puts among those that kdump-utils
+//! How the dump ended is told by kdump's own scripts: the file that the dracut module puts among those that kdump-utils
 //! runs, and the line that the administrator of a SUSE has for it.
 
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
@@ -65,7 +65,7 @@ impl Node {
 
     /// Runs what the image has in both folders, as kdump.sh does, and never for long.
     fn hook(&self, status: &[&str]) -> Output {
-        let script = programs::workspace().join("dist/dracut/99fence-kdump/failed.sh");
+        let script = programs::workspace().join("dist/dracut/99fence-kdump/dumped.sh");
         let run = Run::new("sh").arg(script).args(status).env("FENCE_KDUMP_ROOT", self.path(""));
         let output = run.inside(&self.net).run(LIMIT).expect_success();
         assert!(output.elapsed < Duration::from_secs(2), "{output}");
@@ -131,7 +131,7 @@ fn kdump_utils_say_that_there_can_be_no_dump() {
     node.expect(FAILED);
 }
 
-/// A dump that is written did not fail, whatever happens after it; and it is not called finished.
+/// A dump that is written did not fail, whatever happens after it; and it is not called finished before everything ends.
 #[test]
 fn kdump_utils_say_nothing_of_a_dump_that_is_written() {
     if !requires(&NEEDS) {
