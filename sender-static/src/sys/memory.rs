@@ -136,7 +136,7 @@ pub fn for_now<R>(bytes: usize, work: impl FnOnce(&mut [MaybeUninit<u8>]) -> R) 
     // SAFETY: as many bytes of our own, which nobody else knows of.
     let result = work(unsafe { slice::from_raw_parts_mut(start.cast(), bytes) });
     // SAFETY: the same pages, which nobody can have kept a reference to.
-    unsafe { call(super::machine::link::MUNMAP, [start as usize, bytes, 0, 0, 0, 0]) };
+    unsafe { call(super::machine::early::MUNMAP, [start as usize, bytes, 0, 0, 0, 0]) };
     result
 }
 

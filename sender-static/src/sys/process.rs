@@ -38,14 +38,13 @@ fn clone() -> Result<usize, Errno> {
 
 /// Runs the program at `path` with these two arguments and no environment, and waits for its end, at most
 /// `limit`. Says whether it ended well.
-pub fn run(path: &CStr, [first, second]: [&CStr; 2], limit: Millis) -> bool {
+pub fn run(path: &CStr, arguments: [&CStr; 2], limit: Millis) -> bool {
     const WNOHANG: usize = 1;
-    let second = if second.is_empty() { 0 } else { second.as_ptr() as usize };
     let Ok(child) = clone() else {
         return false;
     };
     if child == 0 {
-        become_other(path, first, second);
+        become_other(path, arguments);
         exit(127);
     }
     let end = now().plus(limit);
@@ -63,9 +62,10 @@ pub fn run(path: &CStr, [first, second]: [&CStr; 2], limit: Millis) -> bool {
     false
 }
 
-/// Becomes the program at `path` with these arguments, the second of which may be none, and no environment. Returns
-/// when that is not possible.
-fn become_other(path: &CStr, first: &CStr, second: usize) {
+/// Becomes the program at `path` with these arguments, the second of which is none when it is empty, and no
+/// environment. Returns when that is not possible.
+fn become_other(path: &CStr, [first, second]: [&CStr; 2]) {
+    let second = if second.is_empty() { 0 } else { second.as_ptr() as usize };
     let path = path.as_ptr() as usize;
     let none = 0usize;
     let list = [path, first.as_ptr() as usize, second, none];
@@ -79,7 +79,7 @@ fn become_other(path: &CStr, first: &CStr, second: usize) {
 pub fn be_seen_to_end() {
     close(1);
     close(2);
-    become_other(c"self/exe", c"--version", 0);
+    become_other(c"self/exe", [c"--version", c""]);
 }
 
 /// Waits so long.

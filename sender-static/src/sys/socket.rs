@@ -4,7 +4,7 @@
 mod ends;
 #[cfg(feature = "early")]
 pub mod filter;
-#[cfg(feature = "link")]
+#[cfg(feature = "early")]
 mod netlink;
 #[cfg(feature = "link")]
 mod packet;

@@ -72,10 +72,3 @@ pub(super) unsafe fn call(number: usize, arguments: [usize; 6]) -> isize {
     }
     result
 }
-
-/// Numbers of what only link mode does.
-#[cfg(feature = "link")]
-pub(super) mod link {
-    pub(crate) const MUNMAP: usize = 11;
-    pub(crate) const BIND: usize = 49;
-}

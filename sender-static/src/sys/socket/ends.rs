@@ -1,10 +1,9 @@
 //! How a process ends, which the kernel tells who asks for process events (`linux/connector.h`, `linux/cn_proc.h`).
 
-use super::super::machine::early;
 use super::filter::{IF_EQUAL, Instruction, LOAD_WORD, RETURN};
-use super::{Errno, MSG_DONTWAIT, Socket, answer, call, call3, number};
+use super::netlink::AF_NETLINK;
+use super::{Errno, MSG_DONTWAIT, Socket, answer, call, number};
 
-const AF_NETLINK: u16 = 16;
 /// `CN_IDX_PROC`: the group that is told, and who is asked for it.
 const PROCESSES: u32 = 1;
 
@@ -47,18 +46,7 @@ impl Socket {
     }
 
     fn ask_for_events(&self) -> Result<(), Errno> {
-        /// `struct sockaddr_nl`
-        #[repr(C)]
-        struct Place {
-            family: u16,
-            padding: u16,
-            process: u32,
-            groups: u32,
-        }
-        let place = Place { family: AF_NETLINK, padding: 0, process: 0, groups: PROCESSES };
-        let (start, length) = ((&raw const place) as usize, size_of::<Place>());
-        // SAFETY: the kernel reads the address, alive until the call is over.
-        answer(unsafe { call3(early::BIND, self.number(), start, length) })?;
+        self.join(PROCESSES)?;
         /// `struct nlmsghdr`, `struct cn_msg`, and what is asked for.
         #[repr(C)]
         struct Request {

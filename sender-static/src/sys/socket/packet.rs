@@ -1,6 +1,6 @@
 //! Packet sockets, packet(7): whole frames of one interface.
 
-use super::super::machine::link;
+use super::super::machine::early;
 use super::filter::Instruction;
 use super::{Errno, Socket, answer, call3};
 
@@ -43,7 +43,7 @@ impl Socket {
         let place = Place { family: 17, protocol, interface, rest: [0; 3] };
         let (start, length) = ((&raw const place) as usize, size_of::<Place>());
         // SAFETY: the kernel reads the address, alive until the call is over.
-        answer(unsafe { call3(link::BIND, self.number(), start, length) })?;
+        answer(unsafe { call3(early::BIND, self.number(), start, length) })?;
         /// `struct packet_mreq`
         #[repr(C)]
         struct Membership {
