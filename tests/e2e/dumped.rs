@@ -1,6 +1,7 @@
 //! How the dump ended is told by kdump's own scripts: the file that the dracut module puts among those that kdump-utils
 //! runs, and the line that the administrator of a SUSE has for it.
 
+use fence_kdump_tests::signed::phase::{BOOTED, FAILED, FINISHED};
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::{Need, Netns, Output, Proc, Run, datagram, programs, requires};
 use std::fs;
@@ -13,10 +14,6 @@ use tempfile::TempDir;
 const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
 const LIMIT: Duration = Duration::from_secs(30);
 const SENDER: &str = "usr/libexec/fence_kdump_send";
-
-const BOOTED: u64 = 1;
-const FINISHED: u64 = 3;
-const FAILED: u64 = 4;
 
 /// A crash kernel's root, and where its messages arrive: at another port than the usual one.
 struct Node {
@@ -133,7 +130,7 @@ fn kdump_utils_say_that_there_can_be_no_dump() {
 
 /// A dump that is written did not fail, whatever happens after it; and it is not called finished before everything ends.
 #[test]
-fn kdump_utils_say_nothing_of_a_dump_that_is_written() {
+fn a_dump_that_is_written_is_not_finished_yet() {
     if !requires(&NEEDS) {
         return;
     }

@@ -4,6 +4,7 @@
 #[path = "sender_phase/failed.rs"]
 mod failed;
 
+use fence_kdump_tests::signed::phase::{BOOTED, DUMPING, FAILED, FINISHED, LEAVING};
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::{Need, Netns, Proc, Run, datagram, programs, requires};
 use std::fs::File;
@@ -16,12 +17,6 @@ use tempfile::TempDir;
 
 const NEEDS: [Need; 2] = [Need::Root, Need::Netns];
 const LIMIT: Duration = Duration::from_secs(30);
-
-const BOOTED: u64 = 1;
-const DUMPING: u64 = 2;
-const FINISHED: u64 = 3;
-const FAILED: u64 = 4;
-const LEAVING: u64 = 5;
 
 /// A node with a key, in a network of its own, and where its messages arrive.
 struct Node {

@@ -2,6 +2,7 @@
 //! by makedumpfile that maps it and by makedumpfile that does not. The sender says how far that is, of the
 //! first two, and how much is written, of the others; and that the dump has failed, when it has.
 
+use fence_kdump_tests::signed::phase::{BOOTED, DUMPING, FAILED, FINISHED, LEAVING};
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
 use fence_kdump_tests::vm::{Assets, Image, Machine, Moment, Sender};
 use fence_kdump_tests::{Need, Netns, datagram, programs, requires};
@@ -10,12 +11,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
-
-const BOOTED: u64 = 1;
-const DUMPING: u64 = 2;
-const FINISHED: u64 = 3;
-const FAILED: u64 = 4;
-const LEAVING: u64 = 5;
 
 /// What runs in the crash kernel in the sender's place begins with this: it unpacks what follows it, the sender too.
 const BEGIN: &str = r#"#!/bin/busybox sh

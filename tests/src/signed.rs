@@ -20,6 +20,16 @@ pub mod field {
     pub const MAC: u8 = 255;
 }
 
+/// What a node says that it does, PROTOCOL.md §4.3.
+pub mod phase {
+    #![expect(missing_docs, reason = "the registry says what each is")]
+    pub const BOOTED: u64 = 1;
+    pub const DUMPING: u64 = 2;
+    pub const FINISHED: u64 = 3;
+    pub const FAILED: u64 = 4;
+    pub const LEAVING: u64 = 5;
+}
+
 /// A node key, and the KEY ID of the cluster key that it claims to come from.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeKey {

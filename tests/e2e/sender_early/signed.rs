@@ -1,9 +1,11 @@
 //! The sender with a key: what it says of the end, and what it costs.
 
 use super::{LIMIT, NEEDS, Root, assert_gone, hears, sender_of};
+use fence_kdump_tests::signed::phase::{BOOTED, FINISHED, LEAVING};
 use fence_kdump_tests::signed::{NodeKey, Signed, field};
-use fence_kdump_tests::{Netns, Run, datagram, requires};
+use fence_kdump_tests::{Netns, Run, datagram, programs, requires};
 use std::fs;
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
@@ -25,6 +27,14 @@ fn signing() -> (Root, NodeKey) {
     (root, key)
 }
 
+/// What the next message says that the node does.
+#[track_caller]
+fn phase(socket: &UdpSocket, key: &NodeKey) -> u64 {
+    let message = Signed::read(&datagram::next(socket));
+    assert!(message.is_by(key));
+    message.number(field::PHASE)
+}
+
 /// Signed messages say that the node is about to reboot when process 1 has become systemd's last program; and
 /// nothing else after that, although process 1 goes on to that of the initrd.
 #[test]
@@ -37,25 +47,22 @@ fn the_end_is_seen_coming() {
     root.program("systemd-shutdown", "#!/bin/sh\nread -r line\nexec /usr/bin/sleep 60\n");
     root.program("init", "#!/bin/sh\nread -r line\nexec /systemd-shutdown\n");
     let socket = hears(&net);
-    let phase = || {
-        let message = Signed::read(&datagram::next(&socket));
-        assert!(message.is_by(&key));
-        message.number(field::PHASE)
-    };
+    let phase = || phase(&socket, &key);
     let mut first = root.start(&net, &[], "/sender").spawn();
     for _ in 0..5 {
-        assert_eq!(phase(), 1, "booted");
+        assert_eq!(phase(), BOOTED);
     }
     first.write_stdin(b"go on\n").expect("it reads");
     for _ in 0..5 {
-        assert_eq!(phase(), 5, "leaving, with a burst of its own");
+        assert_eq!(phase(), LEAVING, "with a burst of its own");
     }
     first.write_stdin(b"go on\n").expect("it reads");
     socket.set_read_timeout(Some(Duration::from_secs(2))).expect("our own socket");
     assert!(socket.recv(&mut [0; 600]).is_err(), "nothing else is said");
 }
 
-/// A dump that is written is called finished when everything ends, and no sooner.
+/// A dump that is written, as kdump-utils tell the dracut module's script, is called finished when everything ends, and no
+/// sooner.
 #[test]
 fn what_is_written_is_finished_at_the_end() {
     if !requires(&NEEDS) {
@@ -67,25 +74,28 @@ fn what_is_written_is_finished_at_the_end() {
     root.program("init", "#!/bin/sh\nread -r line\nexec /systemd-shutdown\n");
     root.plan("send -k /key -C /vmcore -i1 -b0 127.0.0.1");
     let socket = hears(&net);
-    let phase = || {
-        let message = Signed::read(&datagram::next(&socket));
-        assert!(message.is_by(&key));
-        message.number(field::PHASE)
-    };
+    let phase = || phase(&socket, &key);
     let mut first = root.start(&net, &[], "/sender").spawn();
-    assert_eq!(phase(), 1, "booted");
-    let say = Run::new(root.path().join("sender")).args(["--phase", "written"]);
-    let _ = say.inside(&net).run(LIMIT).expect_success();
+    assert_eq!(phase(), BOOTED);
+    // Its own view of the image; process 1 sees this machine's /usr there.
+    fs::create_dir_all(root.path().join("usr/libexec")).expect("our own folder");
+    fs::create_dir(root.path().join("run")).expect("our own folder");
+    let sender = root.path().join("usr/libexec/fence_kdump_send");
+    fs::copy(programs::ours("fence_kdump_send"), sender).expect("a copy");
+    let script = programs::workspace().join("dist/dracut/99fence-kdump/dumped.sh");
+    let script = Run::new("sh").arg(script).arg("0").env("FENCE_KDUMP_ROOT", root.path());
+    let output = script.inside(&net).run(LIMIT).expect_success();
+    assert_eq!(output.stderr, "");
     for _ in 0..3 {
-        assert_eq!(phase(), 1, "scripts may have something to do yet");
+        assert_eq!(phase(), BOOTED, "scripts may have something to do yet");
     }
     first.write_stdin(b"go on\n").expect("it reads");
     let start = Instant::now();
-    while phase() != 3 {
+    while phase() != FINISHED {
         assert!(start.elapsed() < LIMIT, "finished");
     }
     for _ in 0..2 {
-        assert_eq!(phase(), 3, "and nothing else after that");
+        assert_eq!(phase(), FINISHED, "and nothing else after that");
     }
 }
 
@@ -96,20 +106,20 @@ fn who_ends_everything() {
         return;
     }
     let net = Netns::new();
-    let (root, _) = signing();
+    let (root, key) = signing();
     root.program(
         "init",
         "#!/bin/sh\ntrap : TERM\nread -r line\nkill -TERM -1\nwhile sleep 0.1; do :; done\n",
     );
     let socket = hears(&net);
-    let phase = || Signed::read(&datagram::next(&socket)).number(field::PHASE);
+    let phase = || phase(&socket, &key);
     let mut first = root.start(&net, &[], "/sender").spawn();
     for _ in 0..5 {
-        assert_eq!(phase(), 1, "booted");
+        assert_eq!(phase(), BOOTED);
     }
     first.write_stdin(b"go on\n").expect("it reads");
     for _ in 0..5 {
-        assert_eq!(phase(), 5, "leaving, with a burst of its own");
+        assert_eq!(phase(), LEAVING, "with a burst of its own");
     }
     let sender = sender_of(&first);
     let process = sender.file_name().and_then(|name| name.to_str()).expect("a number");
